@@ -1,0 +1,1 @@
+"""pulih: the recovery of a whole estate as a repeatable deployment."""

@@ -1,0 +1,1 @@
+"""The way to a unit: an interface, and SSH behind it."""
