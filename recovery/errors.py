@@ -55,6 +55,10 @@ class RefusedError(PulihError):
     """A rule forbids it: an illustrative estate, a plan that no longer fits, a held gate."""
 
 
+class StoredReportError(PulihError):
+    """A stored report can't be read back: damaged, or of a version that is not known here."""
+
+
 class UnitError(PulihError):
     """Something went wrong at one unit, or on the way to it.
 

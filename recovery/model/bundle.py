@@ -46,6 +46,4 @@ class Bundle:
         """Make the bundle of some files, in whatever order they come."""
         ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
         manifest = "".join(f"{file.sha256} {file.mode:04o} {file.path}\n" for file in ordered).encode()
-        return Bundle(
-            files=ordered, manifest=manifest, digest="sha256:" + hashlib.sha256(manifest).hexdigest()
-        )
+        return Bundle(files=ordered, manifest=manifest, digest="sha256:" + hashlib.sha256(manifest).hexdigest())

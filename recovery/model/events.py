@@ -1,0 +1,93 @@
+"""What a run tells whoever watches it; the runbook knows nothing of terminals, files or pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from recovery.model.estate import UnitName
+from recovery.model.outcome import Outcome, RunResult
+from recovery.model.plan import Move, Plan, Step, Wave
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    """The run begins; the plan may be long."""
+
+    run: str
+    verb: str
+    plan: Plan
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStarted:
+    """A wave begins."""
+
+    wave: Wave
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitStarted:
+    """A unit or endpoint has got its place and is being talked to."""
+
+    step: Step
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitRetried:
+    """A try failed for a reason that may pass; another follows."""
+
+    name: UnitName
+    attempt: int
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitFinished:
+    """A unit or endpoint has its outcome."""
+
+    outcome: Outcome
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveFinished:
+    """Every unit of a wave has its outcome."""
+
+    wave: Wave
+    passed: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementWritten:
+    """The declaration now names the target; from here every command pulls the same way."""
+
+    moves: tuple[Move, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The run is over."""
+
+    result: RunResult
+    at: datetime
+
+
+Event = (
+    RunStarted | WaveStarted | UnitStarted | UnitRetried | UnitFinished | WaveFinished | PlacementWritten | RunFinished
+)
+
+
+class Observer(Protocol):
+    """Anything that wants to know how a run goes."""
+
+    def notice(self, event: Event) -> None:
+        """Take note of an event; must be quick and must not raise."""
+        ...
