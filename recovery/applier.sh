@@ -191,9 +191,10 @@ prune() {
     cd "$root/releases" || return
     doomed=
     for name in * .stage*; do
-        case $name in "$current" | "$keep" | '*' | '.stage*') ;; *) doomed="$doomed $name" ;; esac
+        case $name in "$current" | "$keep" | .stage.tar | '*' | '.stage*') ;; *) doomed="$doomed $name" ;; esac
     done
     set -f
+    true >.stage.tar
     [ -z "$doomed" ] || rm -rf $doomed 9>&-
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from recovery.errors import CommandTimeoutError, UnreachableError, VerifyError
@@ -37,17 +38,6 @@ class Visit:
     run: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """How a visit ended well.
-
-    Attributes:
-        sent: Whether the bundle had to be sent.
-    """
-
-    sent: bool
-
-
 def tar_size(bundle: Bundle) -> int:
     """Return the size of the bundle's tar, in bytes, without making it."""
     sizes = [len(file.content) for file in bundle.files] + [len(bundle.manifest)]
@@ -68,8 +58,14 @@ def tar(bundle: Bundle) -> bytes:
     return b"".join(parts)
 
 
-async def apply_unit(session: Session, visit: Visit, bundle: Bundle) -> Applied:
+async def apply_unit(session: Session, visit: Visit, bundle: Bundle, *, on_send: Callable[[], None]) -> None:
     """Bring a unit to its bundle and see it serve.
+
+    Args:
+        session: To the unit's host.
+        visit: Who comes, and what for.
+        bundle: Rendered from the declaration.
+        on_send: Called when the unit asks for the bundle: from then on it may run it, whatever becomes of this visit.
 
     Raises:
         CommandFailedError: The unit refused, or a step failed and was taken back.
@@ -92,8 +88,8 @@ async def apply_unit(session: Session, visit: Visit, bundle: Bundle) -> Applied:
     word, rest = await answers.next()
     if word not in ("same", "send"):
         raise await answers.unexpected(word, rest)
-    sent = word == "send"
-    if sent:
+    if word == "send":
+        on_send()
         try:
             await session.send(tar(bundle))
         except (UnreachableError, CommandTimeoutError) as error:
@@ -110,7 +106,6 @@ async def apply_unit(session: Session, visit: Visit, bundle: Bundle) -> Applied:
             raise await answers.unexpected(word, rest)
     if not answered.startswith(wanted):
         raise VerifyError(visit.unit, f"its test transaction was answered `{answered[:120]}`, expected `{wanted}…`")
-    return Applied(sent=sent)
 
 
 async def forget_unit(session: Session, visit: Visit) -> None:

@@ -45,6 +45,7 @@ def differences(bundle: Bundle, observed: Observed) -> tuple[Difference, ...]:
         return (Difference(path="current", change=Change.MISSING, expected=bundle.digest, found="no release"),)
     found: list[Difference] = []
     wanted = {file.path: (file.sha256, _ls_mode(file.mode)) for file in bundle.files}
+    wanted["MANIFEST"] = (bundle.digest.removeprefix("sha256:"), _ls_mode(0o644))
     for path, (sha256, mode) in wanted.items():
         seen = observed.files.get(path)
         if seen is None:
@@ -61,7 +62,7 @@ def differences(bundle: Bundle, observed: Observed) -> tuple[Difference, ...]:
         elif seen.mode != mode:
             found.append(Difference(path=path, change=Change.MODE, expected=mode, found=seen.mode))
     for path in observed.files:
-        if path not in wanted and path != "MANIFEST":
+        if path not in wanted:
             found.append(Difference(path=path, change=Change.EXTRA, expected="nothing", found="a file"))
     if observed.odd:
         found.append(

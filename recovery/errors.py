@@ -55,8 +55,12 @@ class RefusedError(PulihError):
     """A rule forbids it: an illustrative estate, a plan that no longer fits, a held gate."""
 
 
-class StoredReportError(PulihError):
+class StoredReportError(PulihError, ValueError):
     """A stored report can't be read back: damaged, or of a version that is not known here."""
+
+
+class LoginKeyError(PulihError):
+    """There is no usable key to log in with; nothing has been connected."""
 
 
 class UnitError(PulihError):
@@ -120,3 +124,19 @@ class VerifyError(UnitError):
     """The unit runs its declared bundle but does not serve."""
 
     cause = "probe-failed"
+
+
+class HeldError(PulihError):
+    """Somebody else holds the right to write to a scope."""
+
+
+class LeaseLostError(PulihError):
+    """Somebody else has taken over what this run held; it must not touch another unit."""
+
+
+class BrokenRecordError(PulihError):
+    """A journal was edited, or a signature does not fit: what it says can't be trusted."""
+
+
+class LabError(PulihError):
+    """The practice estate can't be started, is not there, or can't do what was asked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -205,6 +205,23 @@ class Placement:
         if region is not None and (region, service) in self.regional:
             return self.regional[region, service]
         return self.default[service]
+
+    def moved(self, moves: Iterable[tuple[ServiceName, RegionName | None, DataCentreName]]) -> Placement:
+        """Return the placement after some moves, without regional entries that say the same as the default.
+
+        Args:
+            moves: Service, region (None: the default of all regions) and the data centre that serves it from now on.
+        """
+        default, regional = dict(self.default), dict(self.regional)
+        for service, region, target in moves:
+            if region is None:
+                default[service] = target
+            else:
+                regional[region, service] = target
+        return Placement(
+            default=default,
+            regional={key: centre for key, centre in regional.items() if default.get(key[1]) != centre},
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,15 +9,23 @@ from typing import Protocol
 from recovery.model.estate import UnitName
 from recovery.model.outcome import Outcome, RunResult
 from recovery.model.plan import Move, Plan, Step, Wave
+from recovery.model.visit import Epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The run begins; the plan may be long."""
+    """The run begins, or goes on after it was broken off.
+
+    Attributes:
+        epoch: The right to write that it holds.
+        result: Everything that is known of the run already: no unit in it yet, or those of before.
+    """
 
     run: str
     verb: str
     plan: Plan
+    epoch: Epoch
+    result: RunResult
     at: datetime
 
 
@@ -65,6 +73,29 @@ class WaveFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaveHeld:
+    """A wave did not pass its gate, or its breaker tripped.
+
+    Attributes:
+        reason: What was expected and what was found.
+        went_on: Whether somebody said to go on all the same.
+    """
+
+    wave: Wave
+    reason: str
+    went_on: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementIntended:
+    """The declaration is about to be changed."""
+
+    moves: tuple[Move, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlacementWritten:
     """The declaration now names the target; from here every command pulls the same way."""
 
@@ -81,7 +112,16 @@ class RunFinished:
 
 
 Event = (
-    RunStarted | WaveStarted | UnitStarted | UnitRetried | UnitFinished | WaveFinished | PlacementWritten | RunFinished
+    RunStarted
+    | WaveStarted
+    | UnitStarted
+    | UnitRetried
+    | UnitFinished
+    | WaveFinished
+    | WaveHeld
+    | PlacementIntended
+    | PlacementWritten
+    | RunFinished
 )
 
 

@@ -72,6 +72,15 @@ class Outcome:
         """Whether it runs its declared bundle and serves."""
         return self.state in (State.VERIFIED, State.UNCHANGED)
 
+    def after(self, earlier: Outcome | None) -> Outcome:
+        """Return what a report says of a unit that an earlier part of the same run had an outcome for.
+
+        A unit that was brought up earlier and has only been read again was back when it was brought up.
+        """
+        if earlier is not None and earlier.is_verified and self.state is State.UNCHANGED:
+            return earlier if earlier.digest == self.digest else self
+        return self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceTarget:

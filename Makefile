@@ -1,0 +1,58 @@
+# The one door. `make drill` and `make test` do their own set-up on a machine that has Python 3.11+ and make.
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+PYTHON ?= python3
+UNITS ?= 582
+REPORT ?= report
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+
+.PHONY: setup drill test fast check format lock clean help
+help:
+	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
+	@echo 'make test                           every check and every test; installs what they need'
+	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
+	@echo 'make setup                          what pulih needs to run, in .venv; make lock: newer pinned versions'
+
+setup: .venv/.installed
+
+.venv/.installed: requirements.txt requirements.in pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'pulih needs Python 3.11 or newer; name one with make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo 'no virtualenv: on Debian, apt-get install python3-venv' >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.txt .venv/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+drill: setup
+	@$(BIN)/pulih drill --units $(UNITS) --report-dir $(REPORT)
+
+check: .venv/.installed-dev
+	@$(BIN)/ruff format --check --quiet . || { echo 'make format mends it' >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-logo 2>&1 | tail -n 15 | grep -E 'BROKEN|kept, 0 broken' | tee /dev/stderr | grep -q ' 0 broken'
+	@$(BIN)/pyright --warnings
+
+format: .venv/.installed-dev
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+fast: check
+	@$(PYTEST) tests/unit tests/cases
+
+test: .venv/.installed-dev
+	@sh tests/packages.sh
+	@$(MAKE) --no-print-directory check
+	@$(PYTEST) tests
+
+lock:
+	@for file in requirements requirements-dev; do \
+		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+			--upgrade --custom-compile-command 'make lock' $$file.in --output-file $$file.txt; \
+	done
+
+clean:
+	@rm -rf .venv report

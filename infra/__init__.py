@@ -1,0 +1,1 @@
+"""The declared estate, and the programs that deploy it."""

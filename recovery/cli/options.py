@@ -1,0 +1,50 @@
+"""The options that several commands share, each with one spelling and one meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recovery.cli.output import Format
+
+MAX_PARALLEL = 200
+"""More connections at once than this cost more than they bring. Source: measured, paramiko's threads poll."""
+
+DEFAULT_PARALLEL = 64
+
+Estate = Annotated[
+    Path | None,
+    typer.Option(
+        "--estate",
+        metavar="DIR",
+        envvar="PULIH_ESTATE",
+        help="Folder of the estate's files.  [default: infra/estate]",
+    ),
+]
+Output = Annotated[Format, typer.Option("--output", help="How the result is written to stdout.")]
+Regions = Annotated[
+    list[str] | None, typer.Option("--region", metavar="REGION", help="Only this region; may be repeated.")
+]
+Services = Annotated[
+    list[str] | None, typer.Option("--service", metavar="SERVICE", help="Only this service; may be repeated.")
+]
+Units = Annotated[list[str] | None, typer.Option("--unit", metavar="UNIT", help="Only this unit; may be repeated.")]
+Parallel = Annotated[
+    int,
+    typer.Option("--parallel", min=1, max=MAX_PARALLEL, help="Connections at once."),
+]
+ReportDir = Annotated[
+    Path | None,
+    typer.Option("--report-dir", metavar="DIR", help="Also write report.json and report.md there."),
+]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", metavar="FILE", help="Append what happened, unit by unit, to this file."),
+]
+Lost = Annotated[str | None, typer.Option("--lost", metavar="DC", help="The data centre that is lost.")]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="DC", help="The data centre that takes over; needed only where several could."),
+]

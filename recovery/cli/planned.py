@@ -1,0 +1,140 @@
+"""From what a command line asks to a plan: names checked, the plan of a file made again and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from recovery.cli import loading
+from recovery.cli.context import commit
+from recovery.errors import PlanError, RefusedError
+from recovery.model.estate import DataCentreName, Estate
+from recovery.model.plan import Plan, Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be planned.
+
+    Attributes:
+        lost: None asks for the routine deployment.
+        to: None where only one data centre can take over.
+    """
+
+    selection: Selection
+    lost: DataCentreName | None
+    to: DataCentreName | None
+
+    @staticmethod
+    def of(
+        estate: Estate,
+        *,
+        lost: str | None,
+        to: str | None,
+        regions: Sequence[str] | None,
+        services: Sequence[str] | None,
+        units: Sequence[str] | None,
+    ) -> Request:
+        """Make a request of the words on a command line.
+
+        Raises:
+            PlanError: A name is not in the estate, or --to stands without --lost.
+        """
+        if to is not None and lost is None:
+            raise PlanError("--to says where a recovery goes; say with --lost which data centre it is from")
+        return Request(
+            selection=loading.selection(estate, regions, services, units),
+            lost=None if lost is None else loading.data_centre(estate, "--lost", lost),
+            to=None if to is None else loading.data_centre(estate, "--to", to),
+        )
+
+
+def make_plan(sound: loading.Declared, request: Request) -> tuple[Plan, Estate]:
+    """Plan what is asked.
+
+    Returns:
+        The plan, and the estate with the target placement that it is a plan of.
+
+    Raises:
+        PlanError: It can't be planned.
+    """
+    from recovery.plan import recovery, routine
+
+    estate, prints = sound.estate, fingerprint(sound.templates.digest)
+    known_commit = commit(estate.folder)
+    if request.lost is None:
+        return routine(estate, prints, request.selection, commit=known_commit)
+    return recovery(estate, prints, request.selection, lost=request.lost, to=request.to, commit=known_commit)
+
+
+def fingerprint(templates_digest: str) -> str:
+    """Return the digest over what, beside the estate, decides what a run does: templates and applier."""
+    from recovery.protocol import applier_command
+
+    return "sha256:" + hashlib.sha256(f"{templates_digest}\n{applier_command()}".encode()).hexdigest()
+
+
+def from_file(sound: loading.Declared, path: Path) -> tuple[Plan, Estate]:
+    """Make a stored recovery plan again, and insist that it is the same.
+
+    Raises:
+        PlanError: The file is not a recovery plan.
+        RefusedError: Estate, templates, applier or limits have changed since it was made.
+    """
+    if not isinstance(_stored(path).get("lost"), str):
+        raise PlanError(f"{path} is the plan of a routine deployment; `pulih apply` needs none")
+    return again(sound, path)
+
+
+def again(sound: loading.Declared, path: Path) -> tuple[Plan, Estate]:
+    """Make any stored plan again, and insist that it is the same.
+
+    Raises:
+        PlanError: The file is not a plan.
+        RefusedError: Estate, templates, applier or limits have changed since it was made.
+    """
+    stored = _stored(path)
+    lost, to = stored.get("lost"), stored.get("to")
+    request = Request.of(
+        sound.estate,
+        lost=lost if isinstance(lost, str) else None,
+        to=to if isinstance(to, str) else None,
+        regions=_names(stored, "regions", path),
+        services=_names(stored, "services", path),
+        units=_names(stored, "units", path),
+    )
+    plan, estate = make_plan(sound, request)
+    if plan.hash != stored.get("hash"):
+        raise RefusedError(
+            f"{path} no longer fits: it was made as {stored.get('hash')} and would now be {plan.hash}, because the "
+            "estate, the templates, the applier or pulih's limits have changed since. Nothing was touched; look at "
+            "the new plan (`pulih plan`) and begin a new run."
+        )
+    return plan, estate
+
+
+def _stored(path: Path) -> dict[str, object]:
+    try:
+        document: object = json.loads(path.read_bytes())
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise PlanError(f"{path} is not a plan: {error}") from error
+    if not isinstance(document, dict):
+        raise PlanError(f"{path} is not a plan: expected an object")
+    stored = cast(dict[str, object], document)
+    if stored.get("schema") != "pulih/plan/v1":
+        raise PlanError(f"{path} is not a plan: its schema is {stored.get('schema')!r}, expected 'pulih/plan/v1'")
+    return stored
+
+
+def _names(stored: dict[str, object], key: str, path: Path) -> list[str]:
+    selection = stored.get("selection")
+    names: object = cast(dict[str, object], selection).get(key) if isinstance(selection, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast(list[object], names)):
+        raise PlanError(f"{path} is not a plan: selection.{key} is missing or not a list of names")
+    return cast(list[str], names)

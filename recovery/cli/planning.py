@@ -1,0 +1,50 @@
+"""The verb `plan`: what a deployment or a recovery would do, without doing it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recovery.cli import options
+from recovery.cli.output import Format, emit, note, write_file
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(epilog="Example: pulih plan --lost pdns-2 --out plan.json")(plan)
+
+
+def plan(
+    lost: options.Lost = None,
+    to: options.To = None,
+    region: options.Regions = None,
+    service: options.Services = None,
+    unit: options.Units = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Also write the plan there, for `pulih recover FILE`.")
+    ] = None,
+    estate: options.Estate = None,
+    output: options.Output = Format.TABLE,
+) -> int:
+    """Show what would be done, in which waves.
+
+    Connects to nothing. With --lost the recovery from a lost data centre, without it the routine deployment.
+    """
+    from recovery.cli import planview
+    from recovery.cli.context import estate_folder
+    from recovery.cli.loading import declared
+    from recovery.cli.planned import Request, make_plan
+    from recovery.plan import to_json
+
+    sound = declared(estate_folder(estate))
+    request = Request.of(sound.estate, lost=lost, to=to, regions=region, services=service, units=unit)
+    made, moved = make_plan(sound, request)
+    document = to_json(made)
+    if out is not None:
+        write_file(out, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        note(f"written: {out}")
+    emit(document, output, lambda: planview.lines(made, moved))
+    return 0

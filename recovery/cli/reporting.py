@@ -1,0 +1,34 @@
+"""The verb `report`: a stored run, rendered again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recovery.cli import options
+from recovery.cli.output import Format, emit, note
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(epilog="Example: pulih report --output json")(report)
+
+
+def report(
+    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Name of the run; the newest by default.")] = None,
+    estate: options.Estate = None,
+    report_dir: options.ReportDir = None,
+    output: options.Output = Format.TABLE,
+) -> int:
+    """Render the report of a run again."""
+    from recovery.cli.context import estate_folder, state_folder
+    from recovery.cli.storing import stored_result, write_report
+    from recovery.report import to_json, to_markdown
+
+    result = stored_result(state_folder(estate_folder(estate)), run)
+    if report_dir is not None:
+        write_report(result, report_dir)
+        note(f"written: {report_dir / 'report.json'} and report.md")
+    emit(to_json(result), output, lambda: to_markdown(result).rstrip("\n").split("\n"))
+    return 0

@@ -1,0 +1,188 @@
+"""Counts how a run goes; each event costs the same however large the estate is."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from recovery.model.estate import DataCentreName, RegionName, UnitName
+from recovery.model.events import (
+    Event,
+    PlacementIntended,
+    PlacementWritten,
+    RunFinished,
+    RunStarted,
+    UnitFinished,
+    UnitRetried,
+    UnitStarted,
+    WaveFinished,
+    WaveHeld,
+    WaveStarted,
+)
+from recovery.model.outcome import Cause, Outcome, State
+from recovery.model.plan import Wave
+
+KEPT_FAILURES = 8
+"""Failures that stay in sight; older ones stay in the count by cause."""
+
+
+@dataclass(slots=True)
+class Count:
+    """How far a group of units is.
+
+    Attributes:
+        done: Units that have their outcome, whatever it is.
+        failed: Those of them that were quarantined.
+        skipped: Those of them that were left as they were, because of another's failure.
+    """
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, outcome: Outcome, sign: int = 1) -> None:
+        """Count an outcome, or take it back with -1."""
+        self.done += sign
+        self.failed += sign * (outcome.state is State.QUARANTINED)
+        self.skipped += sign * (outcome.state is State.SKIPPED)
+
+
+@dataclass(slots=True)
+class WaveTally:
+    """How far a wave is; moments are None until they come."""
+
+    name: str
+    count: Count
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    passed: bool | None = None
+
+    def elapsed_s(self, now: datetime) -> float:
+        """Return the seconds it has taken so far, or took."""
+        if self.started_at is None:
+            return 0.0
+        return ((self.finished_at or now) - self.started_at).total_seconds()
+
+    def eta_s(self, now: datetime) -> float | None:
+        """Return the seconds it still needs at its rate so far; None while there is no rate to speak of."""
+        if self.started_at is None or self.finished_at is not None or self.count.done == 0:
+            return None
+        remaining = self.count.total - self.count.done
+        return self.elapsed_s(now) / self.count.done * remaining
+
+
+@dataclass(slots=True)
+class Tally:
+    """How far a run is.
+
+    Attributes:
+        waves: In the order in which they run.
+        regions: By name, sorted.
+        overall: Units and endpoints together.
+        failures: The newest quarantined outcomes, oldest first.
+        causes: All quarantined outcomes by cause.
+        running: Units being talked to.
+        retries: Tries that failed and were repeated.
+    """
+
+    run: str = ""
+    verb: str = ""
+    lost: DataCentreName | None = None
+    to: DataCentreName | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    placement_written: bool = False
+    waves: list[WaveTally] = field(default_factory=lambda: list[WaveTally]())
+    regions: dict[RegionName, Count] = field(default_factory=lambda: dict[RegionName, Count]())
+    overall: Count = field(default_factory=Count)
+    failures: deque[Outcome] = field(default_factory=lambda: deque[Outcome](maxlen=KEPT_FAILURES))
+    causes: Counter[Cause] = field(default_factory=lambda: Counter[Cause]())
+    running: int = 0
+    retries: int = 0
+    _wave_of: dict[UnitName, WaveTally] = field(default_factory=lambda: dict[UnitName, WaveTally]())
+    _outcomes: dict[UnitName, Outcome] = field(default_factory=lambda: dict[UnitName, Outcome]())
+    _by_name: dict[str, WaveTally] = field(default_factory=lambda: dict[str, WaveTally]())
+
+    def notice(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case RunStarted():
+                self._begin(event)
+            case WaveStarted(wave=wave, at=at):
+                self.wave(wave).started_at = at
+            case UnitStarted():
+                self.running += 1
+            case UnitRetried():
+                self.retries += 1
+            case UnitFinished(outcome=outcome):
+                self._finish(outcome)
+            case WaveFinished(wave=wave, passed=passed, at=at):
+                tally = self.wave(wave)
+                tally.finished_at, tally.passed = at, passed
+            case PlacementWritten():
+                self.placement_written = True
+            case RunFinished(at=at):
+                self.finished_at = at
+                self.running = 0
+            case WaveHeld() | PlacementIntended():
+                pass
+
+    def wave(self, wave: Wave) -> WaveTally:
+        """Return the tally of a wave; one that was not in the plan is added."""
+        if wave.name not in self._by_name:
+            self._add_wave(wave)
+        return self._by_name[wave.name]
+
+    def elapsed_s(self, now: datetime) -> float:
+        """Return the seconds since the run began, or that it took."""
+        if self.started_at is None:
+            return 0.0
+        return ((self.finished_at or now) - self.started_at).total_seconds()
+
+    def _begin(self, event: RunStarted) -> None:
+        self.run, self.verb, self.started_at = event.run, event.verb, event.at
+        self.lost, self.to = event.plan.lost, event.plan.to
+        for region in sorted({step.region for step in event.plan.steps() if step.region is not None}):
+            self.regions[region] = Count()
+        for wave in event.plan.waves:
+            self._add_wave(wave)
+
+    def _add_wave(self, wave: Wave) -> None:
+        steps = wave.steps
+        tally = WaveTally(name=wave.name, count=Count(total=len(steps)))
+        self.waves.append(tally)
+        self._by_name[wave.name] = tally
+        self.overall.total += len(steps)
+        for step in steps:
+            self._wave_of[step.name] = tally
+            if step.region is not None:
+                self.regions.setdefault(step.region, Count()).total += 1
+
+    def _finish(self, outcome: Outcome) -> None:
+        before = self._outcomes.get(outcome.name)
+        groups = list(self._groups(outcome))
+        if before is not None:  # tried again: the newer outcome takes the place of the older
+            for count in groups:
+                count.add(before, -1)
+            if before.state is State.QUARANTINED:
+                self.causes[before.cause or Cause.INTERNAL] -= 1
+                self.failures = deque(
+                    (failure for failure in self.failures if failure.name != outcome.name), KEPT_FAILURES
+                )
+        self._outcomes[outcome.name] = outcome
+        for count in groups:
+            count.add(outcome)
+        if outcome.state is State.QUARANTINED:
+            self.causes[outcome.cause or Cause.INTERNAL] += 1
+            self.failures.append(outcome)
+        self.running = max(0, self.running - 1)
+
+    def _groups(self, outcome: Outcome) -> Iterable[Count]:
+        yield self.overall
+        if outcome.name in self._wave_of:
+            yield self._wave_of[outcome.name].count
+        if outcome.region is not None and outcome.region in self.regions:
+            yield self.regions[outcome.region]

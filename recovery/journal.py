@@ -1,0 +1,147 @@
+"""The append-only record of one run: JSON lines, each with the hash of the one before, so that an edit is found.
+
+Knows nothing of what is recorded; `record.py` does. A line that was being written when the power went is dropped:
+what it would have said is read from the units.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from recovery.errors import BrokenRecordError
+
+FIRST = "0" * 64
+"""What stands for the hash before the first line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of a journal.
+
+    Attributes:
+        number: From 1.
+        kind: One word, such as `unit-finished`.
+        hash: Hex SHA-256 over the hash before and everything else in the line.
+    """
+
+    number: int
+    at: datetime
+    kind: str
+    data: Mapping[str, object]
+    hash: str
+
+
+class Journal:
+    """Appends to a journal. One process at a time: whoever holds the run's leases."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, behind the last whole line that it holds.
+
+        Raises:
+            BrokenRecordError: What it holds was edited.
+        """
+        lines, whole_bytes = _read(path)
+        self._number = lines[-1].number if lines else 0
+        self._hash = lines[-1].hash if lines else FIRST
+        self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        os.ftruncate(self._descriptor, whole_bytes)
+        os.lseek(self._descriptor, whole_bytes, os.SEEK_SET)
+
+    def append(self, kind: str, at: datetime, data: Mapping[str, object], *, durable: bool = False) -> None:
+        """Write one line with a single call, so that a killed process leaves a whole line or a torn last one.
+
+        Args:
+            kind: One word.
+            at: When.
+            data: Plain values; no secret.
+            durable: Wait until the disk has it: for what the units themselves could not tell again.
+        """
+        self._number += 1
+        body = _body(self._number, at.isoformat(), kind, data)
+        self._hash = _chained(self._hash, body)
+        text = json.dumps({**body, "hash": self._hash}, ensure_ascii=False, separators=(",", ":")) + "\n"
+        rest = text.encode()
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+        if durable:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._descriptor)
+
+
+def read(path: Path) -> tuple[Line, ...]:
+    """Read a journal and check its chain.
+
+    Raises:
+        BrokenRecordError: A line was edited, removed or added by hand.
+    """
+    return tuple(_read(path)[0])
+
+
+def _read(path: Path) -> tuple[list[Line], int]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    lines: list[Line] = []
+    before, offset = FIRST, 0
+    for number, raw in enumerate(content.splitlines(keepends=True), start=1):
+        if not raw.endswith(b"\n") and _is_torn(raw):
+            break
+        line = _parse(path, number, raw, before)
+        lines.append(line)
+        before = line.hash
+        offset += len(raw)
+    return lines, offset
+
+
+def _is_torn(raw: bytes) -> bool:
+    """Whether it is the beginning of a line; a whole object with anything else behind it is not."""
+    try:
+        json.JSONDecoder().raw_decode(raw.decode(errors="replace"))
+    except ValueError:
+        return True
+    return False
+
+
+def _parse(path: Path, number: int, raw: bytes, before: str) -> Line:
+    try:
+        decoded: object = json.loads(raw)
+        if not raw.endswith(b"\n") or not isinstance(decoded, dict):
+            raise ValueError("not a line of a journal")
+        fields = cast(dict[str, object], decoded)
+        at, kind, data = fields["at"], fields["kind"], fields["data"]
+        if not (isinstance(at, str) and isinstance(kind, str) and isinstance(data, dict)):
+            raise TypeError("a field of another type")
+        moment, known = datetime.fromisoformat(at), cast(dict[str, object], data)
+        expected = _chained(before, _body(number, at, kind, known))
+        exact = json.dumps(
+            {**_body(number, at, kind, known), "hash": expected}, ensure_ascii=False, separators=(",", ":")
+        )
+        if fields.get("hash") != expected or raw.decode() != exact + "\n":
+            raise ValueError("its hash does not fit")
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenRecordError(
+            f"{path}:{number}: this journal was edited: {error or type(error).__name__}. What it says of the run can't "
+            "be trusted; the units themselves can: `pulih drift` reads them, `pulih apply` brings them to the "
+            "declaration. Keep the file as evidence."
+        ) from error
+    return Line(number=number, at=moment, kind=kind, data=known, hash=expected)
+
+
+def _body(number: int, at: str, kind: str, data: Mapping[str, object]) -> dict[str, object]:
+    return {"number": number, "at": at, "kind": kind, "data": data}
+
+
+def _chained(before: str, body: Mapping[str, object]) -> str:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()

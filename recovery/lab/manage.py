@@ -1,0 +1,174 @@
+"""What can be done to a lab that is there: lose a data centre, ask how it is, end it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from recovery.errors import LabError
+from recovery.lab import orders
+from recovery.lab.setup import Layout
+
+_END_WITHIN_S = 20
+_PAUSE_S = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabStatus:
+    """How a lab is.
+
+    Attributes:
+        pid: Number of its process, or of the one it had.
+        alive: Whether a process of it lives.
+        units: How many units it has.
+        data_centres: Names of its data centres.
+        lost: Those that were lost; empty for a lab that has ended, which forgets it.
+        with_release: Units with a current release in their folder.
+        serving: Units whose gateway reaches an endpoint that serves.
+    """
+
+    folder: Path
+    pid: int
+    alive: bool
+    units: int
+    data_centres: tuple[str, ...]
+    lost: tuple[str, ...]
+    with_release: int
+    serving: int
+
+
+def lose(folder: Path, data_centre: str) -> int:
+    """Lose a data centre: its endpoints refuse, and every unit it served has lost its releases.
+
+    Returns:
+        How many units it served.
+
+    Raises:
+        LabError: No lab runs there, it has no such data centre, or that is lost already.
+    """
+    return int(orders.give(_running(folder).control, {"do": "lose", "data_centre": data_centre})["units"])
+
+
+def status(folder: Path) -> LabStatus:
+    """Return how a lab is.
+
+    Raises:
+        LabError: There is none.
+    """
+    layout = Layout(folder.absolute().resolve())
+    card = _card(layout)
+    units = cast(Mapping[str, Mapping[str, Any]], card["units"])
+    data_centres = tuple(cast(Mapping[str, object], card["data_centres"]))
+    alive = _lives(layout)
+    if alive:
+        told = orders.give(layout.control, {"do": "status"})
+        lost, with_release, serving = tuple(told["lost"]), int(told["with_release"]), int(told["serving"])
+    else:
+        with_release = sum((Path(unit["dir"]) / "current").is_dir() for unit in units.values())
+        lost, serving = (), 0
+    return LabStatus(
+        folder=layout.folder,
+        pid=int(card["pid"]),
+        alive=alive,
+        units=len(units),
+        data_centres=data_centres,
+        lost=lost,
+        with_release=with_release,
+        serving=serving,
+    )
+
+
+def down(folder: Path, *, purge: bool = False) -> None:
+    """End a lab, if it runs, and wait until no process of it is left.
+
+    Args:
+        folder: Its folder.
+        purge: Whether to remove the folder's files as well, the history beside its estate (`.pulih`) included.
+
+    Raises:
+        LabError: It does not end, or the folder to be purged holds no lab.
+    """
+    layout = Layout(folder.absolute().resolve())
+    if not layout.lock.exists():
+        if purge and layout.folder.is_dir() and any(layout.folder.iterdir()):
+            raise LabError(f"{layout.folder} holds no lab, so nothing in it is removed")
+        return
+    if _lives(layout):
+        _end(layout)
+    _reap(layout)
+    if purge:
+        _purge(layout)
+
+
+def _running(folder: Path) -> Layout:
+    layout = Layout(folder.absolute().resolve())
+    if not layout.lock.exists() or not _lives(layout):
+        raise LabError(f"no lab runs in {layout.folder}; `pulih lab up --dir {layout.folder}` starts one")
+    return layout
+
+
+def _card(layout: Layout) -> Mapping[str, Any]:
+    try:
+        return cast(Mapping[str, Any], json.loads(layout.card.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise LabError(f"{layout.folder} holds no lab: {layout.card.name}: {error}") from error
+
+
+def _lives(layout: Layout) -> bool:
+    """Whether a process of the lab lives: all of them hold the lock, and nobody else does for more than a moment."""
+    try:
+        descriptor = os.open(layout.lock, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _end(layout: Layout) -> None:
+    # The lock is held, so the number in the card is that of a process of this lab, not of some later one.
+    if not layout.card.exists():
+        raise LabError(f"a lab is just being started in {layout.folder}; ask again when it is up")
+    pid = int(_card(layout)["pid"])
+    with suppress(ProcessLookupError):  # the server may be gone already, and its guard clearing up
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _END_WITHIN_S
+    while _lives(layout):
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"the lab in {layout.folder} (process {pid}) has not ended in {_END_WITHIN_S} s; see {layout.log}"
+            )
+        time.sleep(_PAUSE_S)
+
+
+def _reap(layout: Layout) -> None:
+    """Wait for the guard when this process started it, so that it does not stay behind as a zombie."""
+    # Imported here: the lab process imports this module, and needs nothing of what starts it.
+    from recovery.lab.launch import started
+
+    process = started.pop(layout.folder, None)
+    if process is not None:
+        process.wait(_END_WITHIN_S)
+
+
+def _purge(layout: Layout) -> None:
+    for path in (*layout.made_by_up(), layout.history, layout.lock):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    if not any(layout.folder.iterdir()):
+        layout.folder.rmdir()

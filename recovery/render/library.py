@@ -1,0 +1,111 @@
+"""Template sources, parsed once: what each uses, what it includes, and Jinja's compiled form of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import jinja2
+from jinja2 import nodes as ast
+from jinja2.meta import find_undeclared_variables
+
+from recovery.errors import Mistake
+from recovery.render.syntax import FILTERS, finalize
+
+_REFERRING = (ast.Include, ast.Extends, ast.Import, ast.FromImport)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """One template.
+
+    Attributes:
+        variables: Names it takes from its surroundings, with the line of the first use.
+        includes: Names of templates it includes, with the line.
+        compiled: Ready to render.
+    """
+
+    name: str
+    variables: Mapping[str, int]
+    includes: Mapping[str, int]
+    compiled: jinja2.Template
+
+
+class _Environment(jinja2.Environment):
+    """Jinja, but for sets: they come sorted, so that a loop over one writes the same bytes everywhere."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        value = super().getattr(obj, attribute)
+        return sorted(cast("frozenset[str]", value)) if isinstance(value, frozenset) else value
+
+
+class Library:
+    """All templates of a folder, by `<kind>/<file>`."""
+
+    def __init__(self, folder: Path, sources: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._sources = sources
+        self._parsed: dict[str, Parsed | Mistake] = {}
+        self._environment = _Environment(
+            loader=jinja2.FunctionLoader(self._load),
+            undefined=jinja2.StrictUndefined,
+            finalize=finalize,
+            autoescape=False,  # no HTML here; `finalize` guards every value
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            cache_size=-1,
+        )
+        self._environment.filters.update(FILTERS)
+        # Other bytes each time: no template may have them.
+        del self._environment.filters["random"], self._environment.globals["lipsum"]
+
+    def _load(self, name: str) -> tuple[str, str, None] | None:
+        source = self._sources.get(name)
+        return None if source is None else (source, str(self.folder / name), None)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sources
+
+    def __getitem__(self, name: str) -> Parsed | Mistake:
+        """Return a template, or why it is none."""
+        if name not in self._parsed:
+            self._parsed[name] = self._parse(name)
+        return self._parsed[name]
+
+    def text(self, text: str) -> tuple[frozenset[str], jinja2.Template]:
+        """Return the variables of a template that has no file of its own, and its compiled form.
+
+        Raises:
+            jinja2.TemplateSyntaxError: It is no template.
+        """
+        variables = find_undeclared_variables(self._environment.parse(text))
+        return frozenset(variables), self._environment.from_string(text)
+
+    def _parse(self, name: str) -> Parsed | Mistake:
+        file = self.folder / name
+        try:
+            tree = self._environment.parse(self._sources[name], name, str(file))
+            compiled = self._environment.get_template(name)
+        except jinja2.TemplateSyntaxError as error:
+            words = f"is not a valid template: {error.message}"
+            return Mistake(file=file, line=error.lineno, path="(template)", message=words)
+        variables = {variable: _first_use(tree, variable) for variable in find_undeclared_variables(tree)}
+        includes: dict[str, int] = {}
+        for node in tree.find_all(_REFERRING):
+            reference = node.template
+            if not isinstance(reference, ast.Const) or not isinstance(reference.value, str):
+                words = "includes a template whose name is computed; write the name itself"
+                return Mistake(file=file, line=node.lineno, path="(template)", message=words)
+            if reference.value not in self._sources:
+                words = f"includes {reference.value}, which does not exist; names start at the templates' folder"
+                return Mistake(file=file, line=node.lineno, path="(template)", message=words)
+            includes.setdefault(reference.value, node.lineno)
+        return Parsed(name=name, variables=variables, includes=includes, compiled=compiled)
+
+
+def _first_use(tree: ast.Template, variable: str) -> int:
+    return min((node.lineno for node in tree.find_all(ast.Name) if node.name == variable), default=1)

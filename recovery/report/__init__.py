@@ -1,0 +1,21 @@
+"""What became of a run, for machines (JSON) and for people (Markdown); pure, the caller writes the files."""
+
+from __future__ import annotations
+
+from recovery.report.as_json import SCHEMA, from_json, outcome_from_json, outcome_to_json, to_json
+from recovery.report.as_markdown import to_markdown
+from recovery.report.facts import ServiceActual, Totals, failures_by_cause, service_actuals, totals
+
+__all__ = [
+    "SCHEMA",
+    "ServiceActual",
+    "Totals",
+    "failures_by_cause",
+    "from_json",
+    "outcome_from_json",
+    "outcome_to_json",
+    "service_actuals",
+    "to_json",
+    "to_markdown",
+    "totals",
+]

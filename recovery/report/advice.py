@@ -1,0 +1,83 @@
+"""What each cause and exit code means, and what whoever reads the report does next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from recovery.model.outcome import Cause
+
+AGAIN = "Mend what is named below, then run the same command again: units already in place cost a compare."
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a cause means and what to do about it, a sentence or two each."""
+
+    meaning: str
+    action: str
+
+
+ADVICE: Mapping[Cause, Advice] = {
+    Cause.UNREACHABLE: Advice(
+        "No connection came about, or it broke.",
+        "Check the power and the line of the office, and the bastion in front of it.",
+    ),
+    Cause.TIMEOUT: Advice(
+        "The unit was reached but did not answer in time.",
+        "Look at its load and its line; if it hangs, have it restarted at the office.",
+    ),
+    Cause.HOST_KEY: Advice(
+        "The unit showed another host key than the declared one; nothing was sent to it.",
+        "Ask the office whether the unit was replaced. If it was, declare the new key and have it reviewed; "
+        "if it was not, treat it as an attack.",
+    ),
+    Cause.LOGIN: Advice(
+        "The unit refused every key it was offered.",
+        "Check that the agent holds the key that the unit's account accepts.",
+    ),
+    Cause.DISK_FULL: Advice(
+        "The unit has no room for the new release; it was left as it was.",
+        "Free space on the disk of the unit's root folder.",
+    ),
+    Cause.VALIDATE_FAILED: Advice(
+        "A program on the unit refused the new files; it was left as it was.",
+        "Read the reason and correct the template or the declaration.",
+    ),
+    Cause.PROBE_FAILED: Advice(
+        "The test transaction through the unit was not answered by the right service.",
+        "Check that the service's endpoint answers and that the office's line lets it through.",
+    ),
+    Cause.STALE_EPOCH: Advice(
+        "Another run has taken over the right to write to the unit.",
+        "Find out whose it is and let it finish.",
+    ),
+    Cause.BAD_ANSWER: Advice(
+        "The unit answered something that pulih does not know.",
+        "Log in and look: a login banner or a shell's start-up file may write into the session.",
+    ),
+    Cause.CANCELLED: Advice(
+        "The run was stopped while it worked on the unit.",
+        "Nothing is half-configured: it serves its old release or its new one.",
+    ),
+    Cause.INTERNAL: Advice(
+        "pulih itself failed on the unit.",
+        "Keep this report and the log, and file an issue with the reason.",
+    ),
+}
+
+_EXIT_CODES: Mapping[int, str] = {
+    0: "done and as declared",
+    1: "error",
+    2: "differences found",
+    3: "partial, some units are quarantined or not verified",
+    4: "another run holds the lease",
+    5: "refused, or held at a gate",
+    6: "trust is in doubt",
+    130: "interrupted",
+}
+
+
+def exit_meaning(code: int) -> str:
+    """Return what an exit code of pulih says."""
+    return _EXIT_CODES.get(code, "unknown")

@@ -1,0 +1,201 @@
+"""A run's result on a page that a director can read: totals first, then what failed and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from recovery.model.outcome import Outcome, RunResult, State
+from recovery.report.advice import ADVICE, AGAIN, exit_meaning
+from recovery.report.facts import (
+    ServiceActual,
+    by_region,
+    failures_by_cause,
+    service_actuals,
+    slowest,
+    totals,
+)
+from recovery.report.text import counted, duration, markdown
+
+LISTED = 20
+"""Failed units named for one cause; all of them are in report.json."""
+
+SLOWEST = 5
+
+
+def to_markdown(result: RunResult) -> str:
+    """Return the report of a run as Markdown; the same result gives the same bytes."""
+    sections = (
+        _head(result),
+        _totals(result),
+        _services(service_actuals(result)),
+        _failures(result),
+        _regions(result),
+        _slowest(result),
+    )
+    return "\n".join(line for section in sections for line in section)
+
+
+def _head(result: RunResult) -> Iterator[str]:
+    total = totals(result.units)
+    yield f"# {markdown(result.estate_name)}: {total.verified:,} of {counted(total.units, 'unit')} verified"
+    yield ""
+    if result.lost is not None and result.to is not None:
+        yield (
+            f"Data centre **{markdown(result.lost)}** was given up; **{markdown(result.to)}** takes over. "
+            f"Time to recover counts from {_moment(result.lost_at)}."
+        )
+        yield ""
+    took = duration((result.finished_at - result.started_at).total_seconds())
+    yield (
+        f"Run {markdown(result.run)} (pulih {markdown(result.verb)}) began {_moment(result.started_at)} "
+        f"and took {took}. "
+        f"Exit code {result.exit_code}: {exit_meaning(result.exit_code)}."
+    )
+    yield ""
+
+
+def _totals(result: RunResult) -> Iterator[str]:
+    total = totals(result.units)
+    yield from _table(
+        ("Units", "Verified", "of them sent", "unchanged", "Quarantined", "Skipped", "Not started"),
+        [
+            (
+                f"{total.units:,}",
+                f"**{total.verified:,}**",
+                f"{total.applied:,}",
+                f"{total.unchanged:,}",
+                f"{total.quarantined:,}",
+                f"{total.skipped:,}",
+                f"{total.not_started:,}",
+            )
+        ],
+    )
+    if result.endpoints:
+        verified = sum(endpoint.is_verified for endpoint in result.endpoints)
+        yield f"Endpoints at the data centres: {verified} of {len(result.endpoints)} verified."
+        yield ""
+
+
+def _services(actuals: Sequence[ServiceActual]) -> Iterator[str]:
+    if not actuals:
+        return
+    yield "## Time to recover, by service"
+    yield ""
+    yield from _table(
+        ("Service", "Objective", "Actual", "Met"),
+        [
+            (
+                markdown(actual.title or actual.name),
+                duration(actual.rto_s),
+                duration(actual.actual_s),
+                "yes" if actual.met else "**no**",
+            )
+            for actual in actuals
+        ],
+    )
+
+
+def _failures(result: RunResult) -> Iterator[str]:
+    everything = (*result.endpoints, *result.units)
+    groups = failures_by_cause(everything)
+    skipped = [outcome for outcome in everything if outcome.state is State.SKIPPED]
+    not_started = [outcome for outcome in everything if outcome.state is State.NOT_STARTED]
+    if not (groups or skipped or not_started):
+        return
+    yield "## Not verified, and what to do next"
+    yield ""
+    yield AGAIN
+    yield ""
+    for cause, members in groups:
+        yield f"### {cause.value} ({len(members):,})"
+        yield ""
+        yield f"{ADVICE[cause].meaning} {ADVICE[cause].action}"
+        yield ""
+        yield from _named(members)
+    if skipped:
+        yield f"### Skipped ({len(skipped):,})"
+        yield ""
+        yield "What they depend on failed, so they were left as they were. Mend that first."
+        yield ""
+        yield from _named(skipped)
+    if not_started:
+        yield f"### Not started ({len(not_started):,})"
+        yield ""
+        reasons = sorted({outcome.reason for outcome in not_started if outcome.reason})[:3]
+        yield f"The run ended before their turn{': ' if reasons else ''}{markdown('; '.join(reasons))}."
+        yield ""
+
+
+def _named(members: Sequence[Outcome]) -> Iterator[str]:
+    yield from _table(
+        ("Unit", "Office", "Region", "Service", "Reason"),
+        [
+            (
+                markdown(member.name),
+                markdown(member.office or "-"),
+                markdown(member.region or member.data_centre),
+                markdown(member.service),
+                markdown(member.reason or "-"),
+            )
+            for member in members[:LISTED]
+        ],
+    )
+    if len(members) > LISTED:
+        yield f"And {len(members) - LISTED:,} more, all in report.json."
+        yield ""
+
+
+def _regions(result: RunResult) -> Iterator[str]:
+    regions = by_region(result.units)
+    if not regions:
+        return
+    yield "## By region"
+    yield ""
+    yield from _table(
+        ("Region", "Units", "Verified", "Quarantined", "Skipped", "Not started"),
+        [
+            (
+                markdown(region),
+                f"{total.units:,}",
+                f"{total.verified:,}",
+                f"{total.quarantined:,}",
+                f"{total.skipped:,}",
+                f"{total.not_started:,}",
+            )
+            for region, total in regions
+        ],
+    )
+
+
+def _slowest(result: RunResult) -> Iterator[str]:
+    units = slowest(result.units, SLOWEST)
+    if not units:
+        return
+    yield "## Slowest units"
+    yield ""
+    yield from _table(
+        ("Unit", "Region", "Service", "Took", "State"),
+        [
+            (
+                markdown(unit.name),
+                markdown(unit.region or "-"),
+                markdown(unit.service),
+                duration(unit.seconds),
+                unit.state.value.replace("_", " "),
+            )
+            for unit in units
+        ],
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + " --- |" * len(heads)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
+    yield ""
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

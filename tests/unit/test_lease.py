@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from recovery.errors import HeldError, LeaseLostError
+from recovery.lease import Leases
+from recovery.processes import LinuxProcesses, Process
+from recovery.store import ConflictError, FileStore
+
+
+class Hands:
+    """A clock and processes that a test moves by hand."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2024, 6, 20, 0, 54, tzinfo=UTC)
+        self.pid = 1
+        self.dead: set[int] = set()
+
+    def now(self) -> datetime:
+        return self.time
+
+    def me(self) -> Process:
+        return Process(boot="boot", pid=self.pid, started="1", where="duty@ops-1")
+
+    def is_dead(self, process: Process) -> bool:
+        return process.pid in self.dead
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def leases(tmp_path: Path, hands: Hands) -> Leases:
+    return Leases(FileStore(tmp_path), hands, hands, random.Random(1))
+
+
+def test_a_second_operator_is_told_who_since_when_and_which_run(leases: Leases) -> None:
+    leases.take(["jakarta", "cloud-1"], "run-1")
+    with pytest.raises(HeldError, match=r"cloud-1 is held by duty@ops-1 \(process 1\) since 2024-06-20 00:54:00 UTC"):
+        leases.take(["bali", "cloud-1"], "run-2")
+
+
+def test_nothing_is_kept_of_a_lease_that_could_not_be_taken_whole(leases: Leases) -> None:
+    leases.take(["cloud-1"], "run-1")
+    with pytest.raises(HeldError):
+        leases.take(["bali", "cloud-1"], "run-2")
+    leases.take(["bali"], "run-3")
+
+
+def test_other_scopes_are_free(leases: Leases) -> None:
+    leases.take(["jakarta"], "run-1")
+    leases.take(["bali"], "run-2")
+
+
+def test_the_epoch_only_grows_whoever_takes_what(leases: Leases) -> None:
+    first = leases.take(["jakarta"], "run-1")
+    second = leases.take(["bali"], "run-2")
+    first.release()
+    third = leases.take(["jakarta"], "run-3")
+    assert first.epoch.number < second.epoch.number < third.epoch.number
+    assert len({first.epoch.holder, second.epoch.holder, third.epoch.holder}) == 3
+
+
+def test_a_dead_holder_frees_at_once(leases: Leases, hands: Hands) -> None:
+    leases.take(["jakarta"], "run-1")
+    hands.pid, hands.dead = 2, {1}
+    leases.take(["jakarta"], "run-2")
+
+
+def test_a_silent_holder_is_taken_over_only_with_its_runs_name(leases: Leases, hands: Hands) -> None:
+    leases.take(["jakarta"], "run-1")
+    hands.time += timedelta(seconds=29)
+    with pytest.raises(HeldError, match="Wait for it"):
+        leases.take(["jakarta"], "run-2", over="run-1")
+    hands.time += timedelta(seconds=2)
+    with pytest.raises(HeldError, match="take over with `pulih resume run-1`"):
+        leases.take(["jakarta"], "run-2")
+    with pytest.raises(HeldError):
+        leases.take(["jakarta"], "run-2", over="run-0")
+    leases.take(["jakarta"], "run-1", over="run-1")
+
+
+def test_a_writer_that_was_taken_over_learns_it_at_its_next_unit(leases: Leases, hands: Hands) -> None:
+    stopped = leases.take(["jakarta", "bali"], "run-1")
+    hands.time += timedelta(seconds=31)
+    leases.take(["jakarta"], "run-1", over="run-1")
+    with pytest.raises(LeaseLostError, match=r"jakarta has been taken over by duty@ops-1, run run-1, epoch 2"):
+        stopped.renew()
+
+
+def test_a_holder_that_renews_is_not_silent(leases: Leases, hands: Hands) -> None:
+    held = leases.take(["jakarta"], "run-1")
+    for _ in range(6):
+        hands.time += timedelta(seconds=11)
+        held.renew()
+    with pytest.raises(HeldError, match="last heard 0 s ago"):
+        leases.take(["jakarta"], "run-2", over="run-1")
+
+
+def test_giving_back_does_not_take_from_the_new_holder(leases: Leases, hands: Hands) -> None:
+    old = leases.take(["jakarta"], "run-1")
+    hands.time += timedelta(seconds=31)
+    leases.take(["jakarta"], "run-1", over="run-1")
+    old.release()
+    with pytest.raises(HeldError):
+        leases.take(["jakarta"], "run-3")
+
+
+def test_a_document_is_written_only_over_the_version_that_was_read(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    first = store.put("leases/a.json", b"1", over=None)
+    with pytest.raises(ConflictError):
+        store.put("leases/a.json", b"2", over=None)
+    second = store.put("leases/a.json", b"2", over=first)
+    with pytest.raises(ConflictError):
+        store.put("leases/a.json", b"3", over=first)
+    found = store.get("leases/a.json")
+    assert found is not None
+    assert (found.content, found.version) == (b"2", second)
+    assert store.names("leases/") == ["leases/a.json"]
+
+
+def test_this_process_lives_and_one_that_ended_does_not() -> None:
+    import subprocess
+
+    processes = LinuxProcesses("duty@ops-1")
+    me = processes.me()
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert not processes.is_dead(me)
+    assert processes.is_dead(Process(boot=me.boot, pid=child.pid, started=me.started, where=me.where))
+    assert not processes.is_dead(Process(boot="another machine", pid=child.pid, started="1", where="x"))
