@@ -96,13 +96,14 @@ class Leases:
         self.processes = processes
         self.chance = chance
 
-    def take(self, scopes: Iterable[str], run: str, *, over: str | None = None) -> Lease:
+    def take(self, scopes: Iterable[str], run: str, *, over: str | None = None, above: int = 0) -> Lease:
         """Take every scope, or none.
 
         Args:
             scopes: Names of regions and data centres.
             run: The run that takes them.
             over: The run whose silent holder may be taken over.
+            above: The largest epoch that any unit reports, when the store has lost count.
 
         Raises:
             HeldError: Somebody else holds one of them; says who, since when and what to do.
@@ -111,6 +112,7 @@ class Leases:
         now = self.clock.now()
         found = {name: self._read(name) for name in self.store.names("leases/")}
         number = 1 + max((holder.epoch.number for _, holder in found.values()), default=0)
+        number = max(number, above + 1)
         epoch = Epoch(number=number, holder=f"{self.chance.getrandbits(64):016x}")
         for scope in wanted:
             if _name(scope) in found:

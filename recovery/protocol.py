@@ -140,7 +140,10 @@ class Answers:
         cause, _, words = rest.partition(" ")
         known = _CAUSES.get(cause, Cause.INTERNAL)
         if known is Cause.STALE_EPOCH:
-            reason = f"it has accepted epoch {words}, which is newer than ours: another run has taken over"
+            reason = (
+                f"it has accepted epoch {words}, which is newer than ours: another run has taken over. If nobody else "
+                "is at work and the leases were lost with their store, go on with --break-glass"
+            )
         elif known is Cause.DISK_FULL:
             reason = f"its disk is full: {words}; free some space, then resume"
         else:

@@ -109,6 +109,12 @@ async def probe_all(survey: Survey) -> tuple[tuple[Step, str, UnitError | None, 
     return tuple((step, bundles[step.name].digest, error, seconds) for step, _, error, seconds in answers)
 
 
+async def largest_epoch(survey: Survey) -> int:
+    """Return the largest epoch that any step's host has accepted; 0 when none has, or none can be read."""
+    findings = await read_all(survey)
+    return max((seen.observed.epoch.number for seen in findings if seen.observed and seen.observed.epoch), default=0)
+
+
 def _bundles(survey: Survey) -> dict[UnitName, Bundle]:
     """Everything is rendered first: a mistake in a template is found before the first packet."""
     units = {unit.name: (region, office, unit) for region, office, unit in survey.estate.places()}

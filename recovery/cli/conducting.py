@@ -37,6 +37,7 @@ from recovery.render import Renderer
 from recovery.runbook import Order, World, conduct
 from recovery.runs import Runs
 from recovery.store import FileStore
+from recovery.survey import Survey, largest_epoch
 
 Planner = Callable[[loading.Declared], tuple[Plan, Estate]]
 """Plans what was asked for; called again when the estate changed before the leases were taken."""
@@ -115,8 +116,9 @@ def carry_out(
     run = resumed.run if resumed is not None else new_run(verb, clock.now(), chance)
     with ExitStack() as stack:
         transcript = stack.enter_context(Transcript(settings.log)) if settings.log is not None else None
+        above = _largest_epoch(settings, sound, plan, estate, chance) if settings.break_glass else 0
         lease = Leases(FileStore(settings.state), clock, processes, chance).take(
-            scopes(plan), run, over=None if resumed is None else run
+            scopes(plan), run, over=None if resumed is None else run, above=above
         )
         stack.callback(lease.release)
         sound, plan, estate = _as_it_is_now(sound, plan, estate, planner)
@@ -125,6 +127,9 @@ def carry_out(
             runs.create(run, to_json(plan))
         journal = runs.conduct(run)
         stack.callback(journal.close)
+        if settings.break_glass:
+            note(f"break-glass: epoch {lease.epoch.number}, above the {above} that units report")
+            journal.append("break-glass", clock.now(), {"above": above, "epoch": lease.epoch.number}, durable=True)
         watch = Watch(lease, lambda: runs.is_cancel_requested(run))
         ledger = Ledger()
         progress = stack.enter_context(shown())
@@ -156,6 +161,28 @@ def carry_out(
     if settings.report_dir is not None:
         storing.write_report(result, settings.report_dir)
     return Done(result=result, folder=settings.report_dir or stored, held=hold.wave)
+
+
+def _largest_epoch(
+    settings: Settings, sound: loading.Declared, plan: Plan, estate: Estate, chance: random.Random
+) -> int:
+    async def read() -> int:
+        carrier = transport(sound.estate, settings.parallel)
+        try:
+            return await largest_epoch(
+                Survey(
+                    estate=estate,
+                    renderer=Renderer(estate, sound.templates),
+                    transport=carrier,
+                    chance=chance,
+                    steps=tuple(plan.steps()),
+                    parallel=settings.parallel,
+                )
+            )
+        finally:
+            await carrier.close()
+
+    return asyncio.run(read())
 
 
 def scopes(plan: Plan) -> frozenset[str]:

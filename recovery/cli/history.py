@@ -41,6 +41,7 @@ def resume(
         typer.Option("--past", metavar="WAVE", help="Go on past this wave whatever failed in it; may be repeated."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask when a wave is held.")] = False,
+    break_glass: options.BreakGlass = False,
     parallel: options.Parallel = options.DEFAULT_PARALLEL,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
@@ -71,6 +72,7 @@ def resume(
         report_dir=report_dir,
         log=log,
         may_ask=not yes,
+        break_glass=break_glass,
         past=frozenset(past or ()),
     )
     done = carry_out(

@@ -48,3 +48,11 @@ To = Annotated[
     str | None,
     typer.Option("--to", metavar="DC", help="The data centre that takes over; needed only where several could."),
 ]
+BreakGlass = Annotated[
+    bool,
+    typer.Option(
+        "--break-glass",
+        help="The leases were lost with their store: read every unit first and draw an epoch above the largest. "
+        "Only when nobody else is at work; it is recorded.",
+    ),
+]

@@ -31,6 +31,7 @@ def apply(
     region: options.Regions = None,
     service: options.Services = None,
     unit: options.Units = None,
+    break_glass: options.BreakGlass = False,
     parallel: options.Parallel = options.DEFAULT_PARALLEL,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
@@ -46,7 +47,14 @@ def apply(
     from recovery.cli.settings import Settings
 
     folder = estate_folder(estate)
-    settings = Settings(estate=folder, state=state_folder(folder), parallel=parallel, report_dir=report_dir, log=log)
+    settings = Settings(
+        estate=folder,
+        state=state_folder(folder),
+        parallel=parallel,
+        report_dir=report_dir,
+        log=log,
+        break_glass=break_glass,
+    )
     done = carry_out(
         settings,
         "apply",
@@ -78,6 +86,7 @@ def recover(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal.")] = False,
+    break_glass: options.BreakGlass = False,
     parallel: options.Parallel = options.DEFAULT_PARALLEL,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
@@ -125,6 +134,7 @@ def recover(
         report_dir=report_dir,
         log=log,
         may_ask=not yes,
+        break_glass=break_glass,
     )
     done = carry_out(settings, "recover", planner, agree=agree, lost_at=counted_from)
     return show(done, output, estate)

@@ -19,6 +19,7 @@ class Settings:
         report_dir: Where the report goes besides the state; None for nowhere.
         log: File that gets the transcript; None for none.
         may_ask: Whether somebody may be asked, where a terminal is there; `--yes` forbids it.
+        break_glass: Whether to draw an epoch above the largest any unit reports, because the leases were lost too.
         past: Waves that may pass their gate whatever failed in them.
         observers: Told of every event, besides the progress and the transcript.
     """
@@ -29,5 +30,6 @@ class Settings:
     report_dir: Path | None = None
     log: Path | None = None
     may_ask: bool = True
+    break_glass: bool = False
     past: frozenset[str] = frozenset()
     observers: tuple[Observer, ...] = ()

@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from recovery.errors import HeldError, LeaseLostError
+from recovery.journal import Line
 from recovery.lease import Lease, Leases
 from recovery.model.estate import UnitName
 from recovery.model.events import Event, RunStarted, UnitFinished, UnitStarted
 from recovery.model.outcome import Cause, Outcome, RunResult
 from recovery.model.plan import Move, Plan, Selection, Wave
 from recovery.plan import recovery, routine
-from recovery.record import Recorder
+from recovery.record import Recorder, story
 from recovery.runbook import Halt, Order, conduct
 from recovery.runbook import World as RunWorld
 from tests.sim.loop import run as run_virtual
@@ -27,15 +28,20 @@ PRINTS = "sha256:simulated"
 
 @dataclass
 class MemoryJournal:
-    """The lines of a journal, kept in memory so that a seed costs no disk."""
+    """The lines of a journal, kept in memory so that a seed costs no disk.
 
-    lines: list[tuple[str, datetime, dict[str, object]]] = field(
-        default_factory=list[tuple[str, datetime, dict[str, object]]]
-    )
+    Attributes:
+        dead: Whether the process that writes it was killed: nothing is written any more.
+    """
+
+    dead: bool = False
+
+    lines: list[Line] = field(default_factory=list[Line])
 
     def append(self, kind: str, at: datetime, data: Mapping[str, object], *, durable: bool = False) -> None:
         del durable
-        self.lines.append((kind, at, dict(data)))
+        if not self.dead:
+            self.lines.append(Line(number=len(self.lines) + 1, at=at, kind=kind, data=dict(data), hash=""))
 
 
 class Diary:
@@ -60,6 +66,7 @@ class History:
 
     seed: int
     world: World
+    journals: dict[str, MemoryJournal] = field(default_factory=dict[str, MemoryJournal])
     trace: list[str] = field(default_factory=list[str])
     broken: list[str] = field(default_factory=list[str])
 
@@ -77,15 +84,14 @@ async def _play(seed: int) -> History:
     world = World(chance, fault_rate=0.0)
     history = History(seed, world)
     first = Operator(world, 1)
-    result = await _run(history, first, "apply", before=None)
-    assert result is not None
+    await _run(history, first, "apply")
     world.fault_rate = chance.choice((0.0, 0.1, 0.3))
     before = {name: unit.current.digest for name, unit in world.units.items() if unit.current}
     kind = chance.choice(("quiet", "killed", "paused", "two"))
     history.say(f"recover, {kind}, faults {world.fault_rate}")
     world.dead.add(1)
     operator = Operator(world, 2)
-    task = asyncio.create_task(_run(history, operator, "recover", before=None))
+    task = asyncio.create_task(_run(history, operator, "recover"))
     if kind == "killed":
         await _wait(task, chance.uniform(0.1, 25))
         await _kill(history, operator, task)
@@ -110,6 +116,8 @@ async def _kill(history: History, operator: Operator, task: asyncio.Task[Any]) -
     """Kill -9: nothing of the operator runs any more; what the units were told they finish or drop."""
     history.say("killed")
     operator.killed = True
+    for journal in history.journals.values():
+        journal.dead = True
     history.world.dead.add(operator.machine.pid)
     task.cancel()
     await asyncio.wait([task])
@@ -123,7 +131,7 @@ async def _overtake(history: History, operator: Operator, task: asyncio.Task[Any
     operator.awake.clear()
     await asyncio.sleep(31)
     other = Operator(history.world, 3)
-    takeover = asyncio.create_task(_run(history, other, "recover", before=None, over="recover-2"))
+    takeover = asyncio.create_task(_run(history, other, "recover", over="recover-2"))
     await asyncio.sleep(chance.uniform(0.0, 20))
     visited = {name for _, name in other.started}
     woke = asyncio.get_running_loop().time()
@@ -143,7 +151,7 @@ async def _second(history: History, world: World, task: asyncio.Task[Any]) -> No
         return
     other = Operator(world, 4)
     try:
-        await _run(history, other, "recover", before=None)
+        await _run(history, other, "recover")
     except HeldError as error:
         history.say(f"second operator: {error}")
         if "recover-2" not in str(error) or other.started:
@@ -154,15 +162,18 @@ async def _second(history: History, world: World, task: asyncio.Task[Any]) -> No
 
 
 async def _run(
-    history: History, operator: Operator, verb: str, *, before: RunResult | None, over: str | None = None
-) -> RunResult | None:
+    history: History, operator: Operator, verb: str, *, earlier: MemoryJournal | None = None, over: str | None = None
+) -> RunResult:
     """What the command line does, with everything outside in memory."""
     world, machine = history.world, operator.machine
     plan, target = _plan(world, verb)
     name = f"{verb}-{machine.pid}"
     scopes = {step.region or step.data_centre for step in plan.steps()}
     lease = Leases(world.store, machine, machine, world.chance).take(scopes, name, over=over)
-    journal, diary = MemoryJournal(), Diary()
+    journal, diary = MemoryJournal(lines=[] if earlier is None else list(earlier.lines)), Diary()
+    history.journals[name] = journal
+
+    told = None if earlier is None else story(earlier.lines)
 
     def write_placement(moves: tuple[Move, ...]) -> None:
         if operator.killed:
@@ -187,7 +198,7 @@ async def _run(
         epoch=lease.epoch,
         parallel=6,
         lost_at=None,
-        before=before,
+        before=None if told is None else told.result,
     )
     heart = asyncio.create_task(_heartbeat(operator, lease))
     try:
@@ -197,6 +208,9 @@ async def _run(
     if not operator.killed:
         lease.release()
     _check_report(history, result, diary)
+    retold = story(journal.lines)
+    if not operator.killed and (retold is None or _gist(retold.result) != _gist(result)):
+        history.broken.append(f"the journal of {name} tells another story than its report")
     history.say(f"{name}: exit {result.exit_code}")
     return result
 
@@ -236,6 +250,10 @@ async def _always(_wave: Wave, _reason: str) -> bool:
     return True
 
 
+def _gist(result: RunResult) -> list[tuple[str, str, str | None]]:
+    return [(outcome.name, outcome.state, outcome.digest) for outcome in (*result.units, *result.endpoints)]
+
+
 def _check_report(history: History, result: RunResult, diary: Diary) -> None:
     """The report agrees with the units, and every result had its intent."""
     for outcome in (*result.units, *result.endpoints):
@@ -258,8 +276,7 @@ async def _converge(history: History, before: dict[UnitName, str]) -> None:
         served = unit.current.digest if unit.current else None
         if served not in (None, before.get(UnitName(unit.name)), *unit.applied):
             history.broken.append(f"{unit.name} serves {served}, which is neither its old nor a new bundle")
-    result = await _run(history, Operator(world, 5), "recover", before=None)
-    assert result is not None
+    result = await _run(history, Operator(world, 5), "recover", earlier=history.journals.get("recover-2"))
     if result.exit_code != 0:
         history.broken.append(f"did not converge: exit {result.exit_code}")
     await world.settle()
@@ -271,8 +288,7 @@ async def _converge(history: History, before: dict[UnitName, str]) -> None:
         if unit.current is None or (unit.current.digest, unit.loaded, unit.receipt) != (digest, digest, digest):
             history.broken.append(f"{unit.name} is not as declared at the end")
     world.dead.add(5)
-    again = await _run(history, Operator(world, 6), "recover", before=None)
-    assert again is not None
+    again = await _run(history, Operator(world, 6), "recover")
     if again.exit_code != 0 or sent != {name: len(unit.applied) for name, unit in world.units.items()}:
         history.broken.append("doing it twice was not the same as once")
     history.broken.extend(world.broken())

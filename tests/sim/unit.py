@@ -86,7 +86,7 @@ class Pipe:
         self.to_us.put_nowait(line)
 
 
-async def applier(unit: SimUnit, pipe: Pipe, answer: str, step: Callable[[str], float]) -> None:
+async def applier(unit: SimUnit, pipe: Pipe, answer: Callable[[], str], step: Callable[[str], float]) -> None:
     """Run one visit.
 
     Args:
@@ -103,7 +103,7 @@ async def applier(unit: SimUnit, pipe: Pipe, answer: str, step: Callable[[str], 
         pipe.to_us.put_nowait(None)
 
 
-async def _visit(unit: SimUnit, pipe: Pipe, answer: str, step: Callable[[str], float]) -> None:
+async def _visit(unit: SimUnit, pipe: Pipe, answer: Callable[[], str], step: Callable[[str], float]) -> None:
     words = (await pipe.line()).decode().split(" ")
     _, mode, _, _, digest, number, holder, _, size = words
     if mode == "probe":
@@ -111,7 +111,7 @@ async def _visit(unit: SimUnit, pipe: Pipe, answer: str, step: Callable[[str], f
         if unit.current is None or unit.loaded is None or not unit.serves():
             return pipe.say("failed probe probe-failed none")
         pipe.say(f"current {unit.current.digest}")
-        pipe.say(f"answer {answer.format(nonce=holder)}")
+        pipe.say(f"answer {answer().format(nonce=holder)}")
         return pipe.say(f"done {unit.current.digest}")
     async with unit.lock:
         unit.writers += 1
@@ -127,7 +127,7 @@ async def _visit(unit: SimUnit, pipe: Pipe, answer: str, step: Callable[[str], f
 async def _apply(
     unit: SimUnit,
     pipe: Pipe,
-    answer: str,
+    answer: Callable[[], str],
     step: Callable[[str], float],
     digest: str,
     epoch: tuple[int, str],
@@ -162,7 +162,7 @@ async def _apply(
             if not await probe():
                 return pipe.say("failed probe probe-failed untouched")
             await finish()
-        pipe.say(f"answer {answer.format(nonce='n')}")
+        pipe.say(f"answer {answer().format(nonce='n')}")
         return pipe.say(f"done {digest}")
 
     pipe.say("send")
@@ -192,7 +192,7 @@ async def _apply(
         unit.receipt = old_receipt
         return pipe.say(f"failed probe probe-failed {'previous' if before else 'none'}")
     await finish()
-    pipe.say(f"answer {answer.format(nonce='n')}")
+    pipe.say(f"answer {answer().format(nonce='n')}")
     return pipe.say(f"done {digest}")
 
 

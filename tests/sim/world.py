@@ -124,6 +124,7 @@ class World:
         self.chance = chance
         self.fault_rate = fault_rate
         self.fired: Counter[str] = Counter()
+        self.forced: dict[UnitName, list[str]] = {}
         self.store = SimStore()
         self.dead: set[int] = set()
         self.units: dict[UnitName, SimUnit] = {}
@@ -150,6 +151,13 @@ class World:
     def _digests_at_cloud() -> frozenset[str]:
         made = renderer("cloud-1")
         return frozenset(made.unit(*place).digest for place in placed("cloud-1").places())
+
+    def fault(self, name: UnitName) -> str:
+        """Return what strikes the next visit to a unit: what a test has forced, else whatever chance brings."""
+        forced = self.forced.get(name)
+        if forced:
+            return forced.pop(0)
+        return self.chance.choice(FAULTS) if self.chance.random() < self.fault_rate else ""
 
     def heal(self) -> None:
         """No further fault."""
@@ -181,7 +189,7 @@ class Operator:
         await self.awake.wait()
         world, loop = self.world, asyncio.get_running_loop()
         self.started.append((loop.time(), target.name))
-        fault = world.chance.choice(FAULTS) if world.chance.random() < world.fault_rate else ""
+        fault = world.fault(target.name)
         await asyncio.sleep(world.chance.uniform(0.02, 0.7))
         if fault:
             world.fired[fault] += 1
@@ -191,7 +199,7 @@ class Operator:
             raise UnreachableError(target.name, fault)
         pipe = Pipe()
         visit = asyncio.create_task(
-            applier(world.units[target.name], pipe, world.answers[target.name](), self._step(fault))
+            applier(world.units[target.name], pipe, world.answers[target.name], self._step(fault))
         )
         world.visits.add(visit)
         visit.add_done_callback(world.visits.discard)
@@ -260,6 +268,8 @@ class SimSession:
         except TimeoutError as error:
             raise CommandTimeoutError(self._target.name, "no answer") from error
         await self._operator.awake.wait()
+        if self._fault == "lie" and line is not None and line.startswith("done"):
+            return "done sha256:" + "0" * 64
         if self._fault == "lost-acknowledgement" and line is not None and line.startswith("done"):
             raise UnreachableError(self._target.name, "the connection broke before the last line")
         return line
