@@ -11,6 +11,7 @@ import io
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 
 class Struck(BaseException):
@@ -196,6 +197,7 @@ async def _apply(
     return pipe.say(f"done {digest}")
 
 
+@cache
 def _unpack(content: bytes) -> Release | None:
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:

@@ -163,9 +163,9 @@ def test_a_usage_error_ends_with_1_because_2_means_differences(words: tuple[str,
 
 
 def verbs() -> list[tuple[str, ...]]:
-    groups = {"": cli.app, "lab": cli.lab.app}
+    groups = {"": cli.app, "lab": cli.lab.app, "runs": cli.history.runs_app}
     return [
-        tuple(filter(None, (group, command.callback.__name__)))
+        tuple(filter(None, (group, command.name or command.callback.__name__)))
         for group, app in groups.items()
         for command in app.registered_commands
         if command.callback is not None
