@@ -9,15 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import paramiko
-
 from recovery.errors import TransportError
 from recovery.model.estate import Bastion
 from recovery.transport import failures
 from recovery.transport.base import Target
 from recovery.transport.connection import BROKEN
 from recovery.transport.deadline import Deadline, ExpiredError
-from recovery.transport.forward import BastionConnection, ForwardedStream
+from recovery.transport.forward import BastionConnection, ForwardedStream, ForwardRefusedError
 from recovery.transport.interrupt import Interrupt
 
 Opener = Callable[[Target, Deadline, Interrupt], BastionConnection]
@@ -64,8 +62,8 @@ class Bastions:
         deadline.step(target.timeouts.connect_s)
         try:
             channel = connection.forward(target.login.address, target.login.port, interrupt, deadline.remaining_s())
-        except paramiko.ChannelException as error:
-            raise failures.behind(target, bastion, failures.outside(error.text)) from error
+        except ForwardRefusedError as error:
+            raise failures.behind(target, bastion, failures.outside(error)) from error
         except TimeoutError as error:
             found = f"no answer within {target.timeouts.connect_s:g} s"
             raise failures.behind(target, bastion, found) from error
@@ -132,6 +130,7 @@ class Bastions:
                 )
                 self._changed.notify_all()
             return
+        connection.share()
         with self._changed:
             link.connection = connection
             self._changed.notify_all()

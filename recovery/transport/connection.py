@@ -102,11 +102,9 @@ class Connection(paramiko.Transport):
         """
         self.active = True
         self.packetizer.write_all(self.local_version.encode() + b"\r\n")
-        # Without waiting for the server's version, which saves a round trip. Source: RFC 4253, section 4.2, says that
-        # key exchange begins right after the version is sent.
-        self._send_kex_init()
         self._check_banner()
         self.doing = "exchanging keys"
+        self._send_kex_init()
         self._expect_packet(common.MSG_KEXINIT)
         while not self.initial_kex_done:
             self.pump()
@@ -123,13 +121,13 @@ class Connection(paramiko.Transport):
         found = ""
         for number, key in enumerate(keys.in_order()):
             answered.clear()
-            if number == 0:
-                handler.auth_publickey(user, key, answered)
-            else:
-                # the server has accepted the service once; asking again would be an error to some
-                handler.username, handler.private_key = user, key
-                handler._parse_service_accept(Message(Message().add_string("ssh-userauth").asbytes()))
             try:
+                if number == 0:
+                    handler.auth_publickey(user, key, answered)
+                else:
+                    # the server has accepted the service once; asking again would be an error to some
+                    handler.username, handler.private_key = user, key
+                    handler._parse_service_accept(Message(Message().add_string("ssh-userauth").asbytes()))
                 while not answered.is_set():
                     self.pump()
             except AgentError as error:

@@ -17,10 +17,17 @@ from paramiko.message import Message
 from typing_extensions import override
 
 from recovery.transport.connection import BROKEN, Connection
+from recovery.transport.deadline import Deadline
+from recovery.transport.hostkeys import PinnedKey
 from recovery.transport.interrupt import Interrupt
+from recovery.transport.packets import Stream
 
 SILENT_S = 30
 """A bastion that acknowledges nothing for so long is given up, seconds."""
+
+
+class ForwardRefusedError(Exception):
+    """The bastion made no connection; the text is its own."""
 
 
 class ForwardedStream:
@@ -48,9 +55,16 @@ class ForwardedStream:
 class BastionConnection(Connection):
     """A connection whose packets a thread of its own reads, once it is logged in."""
 
+    def __init__(self, stream: Stream, pinned: PinnedKey, deadline: Deadline) -> None:
+        super().__init__(stream, pinned, deadline)
+        self._refusals: dict[int, str] = {}
+
+    def share(self) -> None:
+        """Let other threads send from now on: the deadline of whoever opened the connection is not theirs."""
+        self.packetizer.deadline = None
+
     def serve(self) -> None:
         """Read packets for everybody until the connection is over."""
-        self.packetizer.deadline = None
         with suppress(*BROKEN):
             while True:
                 self.pump()
@@ -65,7 +79,7 @@ class BastionConnection(Connection):
             wait_s: Limit, seconds.
 
         Raises:
-            paramiko.ChannelException: The bastion could not, or may not.
+            ForwardRefusedError: The bastion could not, or may not.
             TimeoutError: It has not said within the limit.
             EOFError: Its connection is over.
             InterruptedVisitError: The wait was ended early.
@@ -76,22 +90,30 @@ class BastionConnection(Connection):
             channel = Channel(number)
             self._channels.put(number, channel)
             self.channel_events[number] = answered
-            self.channels_seen[number] = True
             channel._set_transport(self)
             channel._set_window(self.default_window_size, self.default_max_packet_size)
+        try:
+            # looked at after the event is where `end` finds it
             if not self.active:
                 raise EOFError
-        message = Message().add_byte(common.cMSG_CHANNEL_OPEN).add_string("direct-tcpip").add_int(number)
-        message.add_int(self.default_window_size).add_int(self.default_max_packet_size)
-        message.add_string(address).add_int(port).add_string("127.0.0.1").add_int(0)
-        interrupt.guard(answered.set)
-        self._send_user_message(message)
-        is_answered = answered.wait(wait_s)
-        interrupt.check()
-        if not is_answered:
-            raise TimeoutError
-        if not channel.active:
-            raise self.get_exception() or EOFError()
+            message = Message().add_byte(common.cMSG_CHANNEL_OPEN).add_string("direct-tcpip").add_int(number)
+            message.add_int(self.default_window_size).add_int(self.default_max_packet_size)
+            message.add_string(address).add_int(port).add_string("127.0.0.1").add_int(0)
+            interrupt.guard(answered.set)
+            self._send_user_message(message)
+            is_answered = answered.wait(wait_s)
+            interrupt.check()
+            if number in self._refusals:
+                raise ForwardRefusedError(self._refusals.pop(number))
+            if not is_answered:
+                raise TimeoutError
+            if not channel.active:
+                raise EOFError
+        except BaseException:
+            self._channels.delete(number)
+            raise
+        finally:
+            self.channel_events.pop(number, None)
         return channel
 
     def is_open(self) -> bool:
@@ -102,7 +124,7 @@ class BastionConnection(Connection):
     def end(self, *, politely: bool = False) -> None:
         super().end(politely=politely)
         with self.lock:
-            waiting = list(self.channel_events.values())
+            waiting = list(self.channel_events.copy().values())
         for channel in list(self._channels.values()):
             channel._unlink()
         for opened in waiting:
@@ -110,11 +132,22 @@ class BastionConnection(Connection):
 
     @override
     def on_channel(self, kind: int, message: Message) -> None:
-        if kind in self._handler_table:
-            self._handler_table[kind](message)
-            return
-        channel = self._channels.get(message.get_int())
-        if channel is not None:
+        number = message.get_int()
+        channel = self._channels.get(number)
+        if kind == common.MSG_CHANNEL_OPEN_FAILURE:
+            code, text = message.get_int(), message.get_text()
+            self._refusals[number] = text or common.CONNECTION_FAILED_CODE.get(code, f"code {code}")
+            if number in self.channel_events:
+                self.channel_events[number].set()
+        elif kind == common.MSG_CHANNEL_OPEN_SUCCESS:
+            if channel is None:
+                # whoever wanted it has given up; the bastion would hold it open for as long as this connection
+                their_number = message.get_int()
+                self.answer(Message().add_byte(common.cMSG_CHANNEL_CLOSE).add_int(their_number))
+            else:
+                message.rewind()
+                self._handler_table[kind](message)
+        elif channel is not None:
             self._channel_handler_table[kind](channel, message)
 
 

@@ -151,7 +151,7 @@ def test_three_mebibytes_of_complaint_hold_nothing_up_and_only_the_end_is_kept(w
 def test_a_command_that_has_ended_takes_what_is_sent_and_its_answer_can_still_be_read(world: World) -> None:
     async def conversation(session: Session) -> tuple[list[str], str | None]:
         lines = await all_lines(session)
-        await session.send(b"too late\n")
+        await session.send(bytes(3 * 1024 * 1024))
         return lines, await session.read_line()
 
     assert hold(world, commands.LEAVES, conversation) == (["leaving"], None)
@@ -186,6 +186,13 @@ def test_a_session_is_over_after_a_timeout_even_if_the_conversation_goes_on(worl
 def test_a_slow_answer_may_take_longer_than_a_step_as_long_as_it_goes_on(world: World) -> None:
     lines = hold(world, commands.TRICKLE, all_lines, host=target(world, step_s=2))
     assert lines == ["1", "2", "3", "4"]
+
+
+def test_counted_bytes_may_take_longer_than_a_step_as_long_as_they_go_on(world: World) -> None:
+    async def conversation(session: Session) -> bytes:
+        return await session.read_exactly(8)
+
+    assert hold(world, commands.TRICKLE, conversation, host=target(world, step_s=1.3)) == b"1\n2\n3\n4\n"
 
 
 def test_all_of_it_is_over_in_time_however_much_the_unit_talks(world: World) -> None:

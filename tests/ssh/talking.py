@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import socket
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,3 +70,22 @@ def together(key: Path, targets: Iterable[Target], command: str = "echo here") -
             await transport.close()
 
     return asyncio.run(main())
+
+
+@contextmanager
+def deaf() -> Generator[int]:
+    """Yield a port that accepts no connection and refuses none, as behind a firewall that drops."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(listener.getsockname())
+        time.sleep(0.05)
+        try:
+            yield int(listener.getsockname()[1])
+        finally:
+            for one in waiting:
+                one.close()

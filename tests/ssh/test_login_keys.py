@@ -60,7 +60,7 @@ class Agent:
 
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
-    need("ssh-agent", "ssh-add")
+    need("ssh-keygen")  # of the same package as ssh-agent and ssh-add
     agent = Agent(tmp_path)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(agent.socket))
     yield agent
@@ -173,6 +173,9 @@ def test_a_server_that_hangs_up_after_too_many_keys_refused_them(servers: SshSer
 def test_a_key_that_the_agent_will_not_use_is_passed_over_for_the_next(servers: SshServers, agent: Agent) -> None:
     """`ssh-add -c` asks for confirmation, and without a display that is a no."""
     agent.add(servers.login_key, "-c")
+    with pytest.raises(LoginError, match="the agent refused to sign with SHA256:"):
+        by_agent(servers, "unit-3")
+    agent.add(new_key(), "-c")
     with pytest.raises(LoginError, match="the agent refused to sign with SHA256:"):
         by_agent(servers, "unit-3")
     second = new_key()

@@ -18,7 +18,7 @@ from recovery.model.estate import Login, Timeouts, UnitName
 from recovery.transport.base import Target
 from recovery.transport.ssh import SshTransport
 from tests.keys import new_key
-from tests.ssh.talking import once, quick, talk
+from tests.ssh.talking import deaf, once, quick, talk
 
 HOST_KEY = new_key().public
 
@@ -58,25 +58,6 @@ def server(answer: Callable[[socket.socket], None]) -> Generator[Target]:
             thread.join()
 
 
-@contextmanager
-def deaf() -> Generator[Target]:
-    """Yield a port that accepts no connection and refuses none, as behind a firewall that drops."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
-            one.setblocking(False)
-            with suppress(BlockingIOError):
-                one.connect(listener.getsockname())
-        time.sleep(0.05)
-        try:
-            yield at(int(listener.getsockname()[1]))
-        finally:
-            for one in waiting:
-                one.close()
-
-
 def says(data: bytes) -> Callable[[socket.socket], None]:
     def answer(connection: socket.socket) -> None:
         connection.sendall(data)
@@ -103,15 +84,15 @@ def never_ends_its_line(connection: socket.socket) -> None:
 
 def test_an_address_behind_a_firewall_that_drops_is_unreachable_in_time(key: Path) -> None:
     began_s = time.monotonic()
-    with deaf() as target, pytest.raises(UnreachableError, match=r"^unit: no answer within 1 s while connecting"):
-        once(key, quick(target, connect_s=1))
+    with deaf() as port, pytest.raises(UnreachableError, match=r"^unit: no answer within 1 s while connecting"):
+        once(key, quick(at(port), connect_s=1))
     assert time.monotonic() - began_s < 3
 
 
 def test_the_limit_of_the_whole_holds_while_connecting(key: Path) -> None:
     began_s = time.monotonic()
-    with deaf() as target, pytest.raises(CommandTimeoutError, match=r"^unit: not done within 0.5 s, last seen conn"):
-        once(key, target, within_s=0.5)
+    with deaf() as port, pytest.raises(CommandTimeoutError, match=r"^unit: not done within 0.5 s, last seen conn"):
+        once(key, at(port), within_s=0.5)
     assert time.monotonic() - began_s < 2
 
 
@@ -127,8 +108,8 @@ def test_cancelling_ends_the_wait_for_a_connection_at_once(key: Path) -> None:
         await transport.close()
         return time.monotonic() - began_s
 
-    with deaf() as target:
-        assert asyncio.run(main(quick(target, connect_s=20))) < 2
+    with deaf() as port:
+        assert asyncio.run(main(quick(at(port), connect_s=20))) < 2
 
 
 @pytest.mark.parametrize(

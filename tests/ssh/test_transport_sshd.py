@@ -72,6 +72,27 @@ def test_every_usual_way_to_encrypt_carries_megabytes_both_ways(servers: SshServ
         assert servers.log(name).count("SSH2_MSG_NEWKEYS received") > 2, "the server must have rekeyed"
 
 
+def test_a_long_answer_outlasts_many_changes_of_keys(servers: SshServers) -> None:
+    size_bytes = 24_000_000
+
+    async def conversation(session: Session) -> int:
+        return sum([len(await session.read_exactly(1_000_000)) for _ in range(size_bytes // 1_000_000)])
+
+    before = servers.log("rekeying").count("SSH2_MSG_NEWKEYS received")
+    target = servers.target("rekeying")
+    assert once(servers.key_file, target, f"head -c {size_bytes} /dev/zero", conversation) == size_bytes
+    assert servers.log("rekeying").count("SSH2_MSG_NEWKEYS received") > before + 20
+
+
+def test_sending_may_take_longer_than_a_step_as_long_as_the_unit_goes_on_reading(servers: SshServers) -> None:
+    async def conversation(session: Session) -> str | None:
+        await session.send(bytes(8 * 1024 * 1024))
+        return await session.read_line()
+
+    slowly = "n=0; while [ $n -lt 16 ]; do head -c 524288 >/dev/null; sleep 0.3; n=$((n+1)); done; echo all"
+    assert once(servers.key_file, quick(servers.target("plain"), step_s=3), slowly, conversation) == "all"
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
@@ -91,7 +112,7 @@ def test_what_a_profile_prints_comes_before_the_answer_and_is_seen(servers: SshS
 
 def test_a_server_that_asks_whether_we_live_is_answered(servers: SshServers) -> None:
     """With ClientAliveCountMax 1 it hangs up on the second question without an answer."""
-    assert once(servers.key_file, servers.target("impatient"), "sleep 3.5; echo late") == "late"
+    assert once(servers.key_file, servers.target("impatient"), "sleep 5.5; echo late") == "late"
 
 
 def test_a_declared_host_key_that_cannot_be_read_is_refused_before_anything_is_connected(servers: SshServers) -> None:
@@ -154,6 +175,7 @@ def test_cancelling_one_that_waits_for_its_turn_never_connects(servers: SshServe
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
+        assert not first.done(), "its turn must not be waited for"
         assert await first == "here"
         await transport.close()
 
