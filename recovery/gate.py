@@ -62,3 +62,23 @@ def tripped(finished: int, causes: Counter[Cause]) -> str | None:
 def replacement(failed: Step, rest: Iterable[Step]) -> Step | None:
     """Return the step that goes first in place of a failed canary: the next of its class of line and kind of unit."""
     return next((step for step in rest if (step.link, step.kind) == (failed.link, failed.kind)), None)
+
+
+class Breaker:
+    """Watches the units of one wave as they finish; `overruled` once somebody said to go on all the same."""
+
+    def __init__(self, wave: Wave) -> None:
+        self.wave = wave
+        self.reason: str | None = None
+        self.overruled = False
+        self._finished = 0
+        self._causes: Counter[Cause] = Counter()
+
+    def note(self, outcome: Outcome) -> None:
+        """Count a unit of the wave that has finished."""
+        self._finished += 1
+        if outcome.state is State.QUARANTINED and outcome.cause is not None:
+            self._causes[outcome.cause] += 1
+        if not self.overruled and self.reason is None:
+            reason = tripped(self._finished, self._causes)
+            self.reason = reason and f"wave {self.wave.name}: {reason}"

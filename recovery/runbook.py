@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from recovery.apply import Visit, apply_unit
-from recovery.clock import Clock
 from recovery.errors import UnitError
-from recovery.gate import hold, replacement, tripped
+from recovery.gate import Breaker, hold, replacement
 from recovery.model.bundle import Bundle
 from recovery.model.estate import DataCentreName, Estate, ServiceName, UnitName
 from recovery.model.events import (
-    Event,
-    Observer,
     PlacementIntended,
     PlacementWritten,
     RunFinished,
@@ -34,82 +30,15 @@ from recovery.model.events import (
     WaveStarted,
 )
 from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, State
-from recovery.model.plan import Move, Plan, Step, Wave
-from recovery.model.visit import Epoch
-from recovery.render import Renderer
+from recovery.model.plan import Step, Wave
+from recovery.order import Halt, Order, World
 from recovery.slots import Slots
-from recovery.transport.base import Session, Transport
+from recovery.transport.base import Session
 from recovery.verify import Question, probe_unit
 from recovery.visits import Host, Hosts, visit
 from recovery.waves import closure
 
 _Place = tuple[ServiceName, DataCentreName]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halt:
-    """Why no further unit is started.
-
-    Attributes:
-        cause: What the units that were not started say.
-        exit_code: Of the run.
-    """
-
-    cause: Cause
-    reason: str
-    exit_code: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """Everything outside that a run touches.
-
-    Attributes:
-        chance: Spreads pauses and draws nonces.
-        halted: Asked before each unit whether the run must stop (a lease lost, Ctrl-C, `pulih cancel`).
-        go_on: Asked when a wave is held, with the reason: whether to go on all the same.
-        write_placement: Called once, before the first unit is touched, with the moves to write.
-        observers: Told of every event, in order.
-    """
-
-    transport: Transport
-    clock: Clock
-    chance: random.Random
-    halted: Callable[[], Halt | None]
-    go_on: Callable[[Wave, str], Awaitable[bool]]
-    write_placement: Callable[[tuple[Move, ...]], None]
-    observers: tuple[Observer, ...] = ()
-
-    def tell(self, event: Event) -> None:
-        """Tell every observer."""
-        for observer in self.observers:
-            observer.notice(event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a run is asked to do.
-
-    Attributes:
-        run: Its name.
-        verb: The command that began it.
-        estate: The estate with the target placement: the one the plan was made of.
-        renderer: Of that estate.
-        epoch: The right to write.
-        parallel: Most steps in flight at once.
-        lost_at: From when the time to recover counts; None means from the start.
-        before: What an earlier part of the same run left: when it started, and the outcomes by unit.
-    """
-
-    run: str
-    verb: str
-    plan: Plan
-    estate: Estate
-    renderer: Renderer
-    epoch: Epoch
-    parallel: int
-    lost_at: datetime | None
-    before: RunResult | None = None
 
 
 async def conduct(order: Order, world: World) -> RunResult:
@@ -174,7 +103,7 @@ class _Conductor:
         if self._halted() is not None:
             return
         self.world.tell(WaveStarted(wave=wave, at=self.world.clock.now()))
-        trip = _Breaker(wave)
+        trip = Breaker(wave)
         await self._together(wave.canaries, trip, is_canary=True)
         rest = list(wave.rest)
         second: list[Step] = []
@@ -193,7 +122,7 @@ class _Conductor:
             passed = False
         self.world.tell(WaveFinished(wave=wave, passed=passed, at=self.world.clock.now()))
 
-    async def _passes(self, wave: Wave, trip: _Breaker) -> bool:
+    async def _passes(self, wave: Wave, trip: Breaker) -> bool:
         """Whether the wave may go on, asking when it is held; halts the run when the answer is no."""
         if self._halted() is not None:
             return False
@@ -213,12 +142,12 @@ class _Conductor:
             await self._together(left, trip, is_canary=False)
         return self._halted() is None
 
-    async def _together(self, steps: Iterable[Step], trip: _Breaker, *, is_canary: bool) -> None:
+    async def _together(self, steps: Iterable[Step], trip: Breaker, *, is_canary: bool) -> None:
         async with asyncio.TaskGroup() as group:
             for step in steps:
                 group.create_task(self._step(step, trip, is_canary=is_canary))
 
-    async def _step(self, step: Step, trip: _Breaker, *, is_canary: bool) -> None:
+    async def _step(self, step: Step, trip: Breaker, *, is_canary: bool) -> None:
         blocker = self._blocker(step)
         if blocker is not None:
             reason = f"it needs {blocker.name}, which is {blocker.state}: {blocker.reason}"
@@ -398,25 +327,6 @@ class _Conductor:
                 finished_at=None,
             )
         return now.after(earlier)
-
-
-class _Breaker:
-    """Watches the units of one wave as they finish; `overruled` once somebody said to go on all the same."""
-
-    def __init__(self, wave: Wave) -> None:
-        self.wave = wave
-        self.reason: str | None = None
-        self.overruled = False
-        self._finished = 0
-        self._causes: Counter[Cause] = Counter()
-
-    def note(self, outcome: Outcome) -> None:
-        self._finished += 1
-        if outcome.state is State.QUARANTINED and outcome.cause is not None:
-            self._causes[outcome.cause] += 1
-        if not self.overruled and self.reason is None:
-            reason = tripped(self._finished, self._causes)
-            self.reason = reason and f"wave {self.wave.name}: {reason}"
 
 
 def service_target(estate: Estate, name: ServiceName) -> ServiceTarget:

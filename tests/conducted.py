@@ -15,9 +15,10 @@ from recovery.model.events import Observer
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Plan, Selection
 from recovery.model.visit import Epoch
+from recovery.order import Order, World
 from recovery.plan import routine
 from recovery.render import Renderer, Templates
-from recovery.runbook import Order, World, conduct
+from recovery.runbook import conduct
 from recovery.transport.base import Transport
 from tests.places import TEMPLATES
 from tests.shells import bundle

@@ -30,11 +30,12 @@ from recovery.model.estate import Estate
 from recovery.model.events import Event, RunFinished, WaveHeld
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Plan
+from recovery.order import Order, World
 from recovery.plan import estate_digest, to_json
 from recovery.processes import LinuxProcesses
 from recovery.record import Recorder
 from recovery.render import Renderer
-from recovery.runbook import Order, World, conduct
+from recovery.runbook import conduct
 from recovery.runs import Runs
 from recovery.store import FileStore
 from recovery.survey import Survey, largest_epoch

@@ -10,7 +10,7 @@ from recovery.errors import LeaseLostError, PulihError
 from recovery.lease import Lease
 from recovery.model.events import Event, UnitFinished
 from recovery.model.outcome import Cause
-from recovery.runbook import Halt
+from recovery.order import Halt
 
 HEARTBEAT_S = 5.0
 """How often the lease is looked after while units are at work, seconds; it lasts 30."""

@@ -16,10 +16,11 @@ from recovery.model.estate import UnitName
 from recovery.model.events import Event, RunStarted, UnitFinished, UnitStarted
 from recovery.model.outcome import Cause, Outcome, RunResult
 from recovery.model.plan import Move, Plan, Selection, Wave
+from recovery.order import Halt, Order
+from recovery.order import World as RunWorld
 from recovery.plan import recovery, routine
 from recovery.record import Recorder, story
-from recovery.runbook import Halt, Order, conduct
-from recovery.runbook import World as RunWorld
+from recovery.runbook import conduct
 from tests.sim.loop import run as run_virtual
 from tests.sim.world import Operator, World, estate, placed, renderer
 

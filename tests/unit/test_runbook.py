@@ -20,9 +20,10 @@ from recovery.model.events import (
 from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.plan import Move, Plan, Selection, Wave
 from recovery.model.visit import Epoch
+from recovery.order import Halt, Order
+from recovery.order import World as RunWorld
 from recovery.plan import recovery
-from recovery.runbook import Halt, Order, conduct
-from recovery.runbook import World as RunWorld
+from recovery.runbook import conduct
 from tests.sim.loop import run as run_virtual
 from tests.sim.world import Operator, World, estate, renderer
 
