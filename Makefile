@@ -7,11 +7,12 @@ REPORT ?= report
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: setup drill test fast check format lock clean help
+.PHONY: setup drill engine test fast check format lock clean help
 help:
 	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
 	@echo 'make test                           every check and every test; installs what they need'
 	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
+	@echo 'make engine                         gets the Pulumi engine; the last line says where it is'
 	@echo 'make setup                          what pulih needs to run, in .venv; make lock: newer pinned versions'
 
 setup: .venv/.installed
@@ -28,8 +29,15 @@ setup: .venv/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+.venv/.installed-engine: requirements-engine.txt .venv/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engine.txt
+	@touch $@
+
 drill: setup
 	@$(BIN)/pulih drill --units $(UNITS) --report-dir $(REPORT)
+
+engine: .venv/.installed-engine
+	@$(BIN)/python -m infra.engine
 
 check: .venv/.installed-dev
 	@$(BIN)/ruff format --check --quiet . || { echo 'make format mends it' >&2; exit 1; }
@@ -46,12 +54,14 @@ fast: check
 test: .venv/.installed-dev
 	@sh tests/packages.sh
 	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory engine >/dev/null || echo 'without the engine: its tests are skipped, and fail in CI' >&2
 	@$(PYTEST) tests
 
 lock:
-	@for file in requirements requirements-dev; do \
+	@versions=--upgrade; for file in requirements-dev requirements-engine requirements; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-			--upgrade --custom-compile-command 'make lock' $$file.in --output-file $$file.txt; \
+			$$versions --custom-compile-command 'make lock' $$file.in --output-file $$file.txt || exit; \
+		versions='--constraint requirements-dev.txt'; \
 	done
 
 clean:

@@ -18,6 +18,8 @@ say() { printf '%s\n' "$*" 2>/dev/null; }
 refuse() { say "refused $*"; exit 0; }
 back=untouched
 fail() { say "failed $* $back"; exit 0; }
+# KILL, because a program may ignore TERM. busybox ends only the program itself, not what that has started.
+bounded() { timeout -s KILL "$limit" "$@"; }
 
 line=$(timeout "$limit" /bin/sh -c 'IFS= read -r l && printf %s "$l"') || refuse bad-header no header line within "$limit" s
 case $line in *[!A-Za-z0-9._:/\ -]*) refuse bad-header a character outside the allowed ones ;; esac
@@ -25,7 +27,9 @@ set -- $line
 [ $# -eq 9 ] && [ "$1" = pulih/1 ] || refuse bad-header expected pulih/1 and 8 fields, found $# words
 for field; do [ ${#field} -le 200 ] || refuse bad-header a field longer than 200; done
 mode=$2 root=$4 digest=$5 epoch=$6 holder=$7 run=$8 size=$9
-case $epoch$size in *[!0-9]* | ?????????????????????????*) refuse bad-header epoch and size are numbers ;; esac
+# A number of more digits than 64 bits hold is an error to `[`, which would let any epoch pass.
+case $epoch$size in *[!0-9]*) refuse bad-header epoch and size are numbers ;; esac
+[ ${#epoch} -le 18 ] && [ ${#size} -le 18 ] || refuse bad-header epoch and size have at most 18 digits
 case $root in /*[!/]) ;; *) refuse bad-header the root is an absolute path ;; esac
 case $root/ in */../* | */./*) refuse bad-header the root has no dots ;; esac
 case $mode in apply | read | probe | forget) ;; *) refuse bad-header unknown mode ;; esac
@@ -41,13 +45,19 @@ look() {
     current=
     cd -P "$root/current" 2>/dev/null && case $PWD in */releases/sha256:*) current=${PWD##*/} ;; esac
 }
-receipt=
-[ -r "$root/receipt.json" ] && IFS= read -r receipt <"$root/receipt.json"
-known=0 known_holder=-
-if [ -s "$root/epoch" ]; then
+# What earlier visits left, as $receipt, $known and $known_holder. Only of plain files: a pipe would keep us waiting.
+remember() {
+    receipt= known=0 known_holder=-
+    [ -f "$root/receipt.json" ] && IFS= read -r receipt <"$root/receipt.json"
+    [ ${#receipt} -le 1500 ] || receipt=
+    [ -f "$root/epoch" ] && [ -s "$root/epoch" ] || return 0
     read -r known known_holder <"$root/epoch"
-    case $known in '' | *[!0-9]*) refuse internal "$root/epoch does not start with a number" ;; esac
-fi
+    case $known in '' | *[!0-9]* | ???????????????????*)
+        refuse internal "$root/epoch does not start with a number of at most 18 digits" ;;
+    esac
+    [ ${#known_holder} -le 200 ] || refuse internal "$root/epoch does not name a holder of at most 200 characters"
+}
+remember
 
 # Fills $paths and $count from the MANIFEST of the folder we stand in, $want_sums as sha256sum prints them and
 # $want_modes as `|-rw-r--r-- path|`. The manifest may be damaged: its digest is checked together with the files.
@@ -80,20 +90,31 @@ modes_match() {
     done
     [ $((seen + 1)) -eq $count ]
 }
-# Whether the folder we stand in holds exactly the files of the bundle, unharmed.
+# Whether the folder we stand in holds exactly the files of the bundle, unharmed. Modes first: they show a pipe.
 intact() {
     manifest || return 1
-    [ "$(sha256sum $paths 9>&- 2>/dev/null)" = "$want_sums" ] || return 1
     listing=$(ls -ldn $paths 9>&- 2>/dev/null) || return 1
     modes_match <<END || return 1
 $listing
 END
+    [ "$(bounded sha256sum $paths 9>&- 2>/dev/null)" = "$want_sums" ] || return 1
     found=0
     for path in $(find . ! -type d 9>&-); do found=$((found + 1)); done
     [ $found -eq $count ]
 }
-# Run a script of the release we stand in; what it prints goes to stderr, so that it can't speak the protocol.
-script() { timeout "$limit" /bin/sh "unit/$1" "$2" </dev/null >&2 9>&-; }
+# Sets $late when a script was ended by its limit; 124 is what timeout says where it isn't killed itself.
+ended() {
+    late=no
+    case $2 in 124 | 137) late=yes; say "unit/$1 did not end within $limit s" >&2 ;; esac
+}
+# Run a script of the release we stand in; what it prints goes to stderr, so that it can't speak the protocol. When it
+# fails $cause is the one given, or timeout.
+script() {
+    bounded /bin/sh "unit/$1" </dev/null >&2 9>&- && return
+    ended "$1" $?
+    [ $late = yes ] && cause=timeout || cause=$2
+    return 1
+}
 
 if [ "$mode" = read ]; then
     case $(mv --help 2>&1) in *-T*) ;; *) missing="$missing mv-T" ;; esac
@@ -103,32 +124,44 @@ if [ "$mode" = read ]; then
     look
     [ -n "$current" ] || { say done none; exit 0; }
     say "current $current"
-    safe= odd=0
+    safe= plain= odd=0
     list=$(find . ! -type d)
     while IFS= read -r path; do
-        case $path in *[!A-Za-z0-9._/-]*) odd=$((odd + 1)) ;; *) safe="$safe ${path#./}" ;; esac
+        case $path in *[!A-Za-z0-9._/-]*) odd=$((odd + 1)); continue ;; esac
+        safe="$safe ${path#./}"
+        [ ! -f "$path" ] || plain="$plain ${path#./}"
     done <<END
 $list
 END
     [ ${#safe} -le 60000 ] || fail read internal
     [ $odd -eq 0 ] || say "odd $odd"
     if [ -n "${safe# }" ]; then
-        sums=$(sha256sum $safe 2>/dev/null)
+        sums=$([ -z "$plain" ] || bounded sha256sum $plain 2>/dev/null)
         listing=$(ls -ldn $safe)
-        while read -r perm words; do say "mode ${perm%[.+@]} ${words##* }"; done <<END
+        while read -r perm words; do
+            case $perm in l*) words=${words%% -> *} ;; esac
+            say "mode ${perm%[.+@]} ${words##* }"
+        done <<END
 $listing
 END
         while read -r sum path; do [ -z "$sum" ] || say "sum $sum $path"; done <<END
 $sums
 END
     fi
+    # At most 16 MiB in all; what is left out is seen by its sum all the same.
     if [ "$size" -gt 0 ]; then
-        for path in $safe; do
+        left=16777216
+        while read -r perm links owner group bytes words; do
+            path=${words##* }
             [ -f "$path" ] && [ ! -L "$path" ] || continue
-            bytes=$(head -c "$size" "$path" | wc -c)
-            say "content $((bytes)) $path"
-            head -c $((bytes)) "$path"
-        done
+            [ "$bytes" -le "$size" ] || bytes=$size
+            left=$((left - bytes))
+            [ $left -ge 0 ] || break
+            say "content $bytes $path"
+            head -c "$bytes" "$path"
+        done <<END
+$listing
+END
     fi
     say "done ${current%%.*}"
     exit 0
@@ -136,39 +169,72 @@ fi
 
 [ -z "$missing" ] || refuse internal missing on this unit:$missing
 
-# The test transaction, in the folder of a release; the nonce is drawn here unless the caller sent one.
+# The test transaction, in the folder of a release; the nonce is drawn here unless the caller sent one. Its first line
+# is the answer. Its end is told by a mark, not by the end of the pipe, which a child that outlives it could keep open.
 probe() {
     nonce=$1
     [ -n "$nonce" ] || read -r nonce </proc/sys/kernel/random/uuid
-    answer=$(timeout "$limit" /bin/sh unit/probe "$nonce" </dev/null 9>&-)
+    read -r mark </proc/sys/kernel/random/uuid
+    answer=$(
+        exec 9>&-
+        {
+            bounded /bin/sh unit/probe "$nonce" </dev/null
+            printf '\n%s %s\n' "$mark" $?
+        } | {
+            IFS= read -r first
+            while IFS= read -r line; do case $line in "$mark "*) break ;; esac; done
+            [ ${#first} -le 1000 ] || first="(${#first} characters)"
+            printf %s "$first"
+            ended probe "${line#"$mark "}"
+            [ "$line" = "$mark 0" ]
+        }
+    )
 }
 
 if [ "$mode" = probe ]; then
     look
     [ -n "$current" ] || { back=none; fail probe probe-failed; }
     say "current ${current%%.*}"
-    probe "$holder" || { say "answer $answer"; back=previous; fail probe probe-failed; }
+    probe "$holder" || { say "answer $answer"; fail probe probe-failed; }
     say "answer $answer"
     say "done ${current%%.*}"
     exit 0
 fi
 
+# Sets $free to the room in $root, KiB; to nothing when it can't be told.
+look_for_room() {
+    free=$(df -Pk "$root" 9>&-)
+    set -- ${free##*"$nl"}
+    case $4 in '' | *[!0-9]*) free= ;; *) free=$4 ;; esac
+}
+# Why a write has just failed, as $cause: by what it said, if that is given, else by what another one says. The words
+# alone don't tell: busybox head calls a full disk an I/O error.
+blame() {
+    cause=internal note=$1
+    [ -n "$note" ] || note=$({ head -c 4096 /dev/zero >"$root/.full"; } 2>&1 9>&-)
+    case $note in *"No space"* | *uota*) cause=disk-full ;; ?*) printf '%s\n' "$note" >&2 ;; esac
+    look_for_room
+    case $free in [0-9] | 1[0-5]) cause=disk-full ;; esac
+    rm -f "$root/.full" 9>&-
+}
+
 # From here on we write: one writer at a time, and none that another has overtaken.
-[ -d "$root/releases" ] || mkdir -p "$root/releases" || refuse internal "cannot make $root/releases"
-{ true; } 2>/dev/null >>"$root/lock" || refuse internal "cannot write to $root"
+for name in lock epoch receipt.json releases/.stage.tar; do
+    [ ! -L "$root/$name" ] && { [ ! -e "$root/$name" ] || [ -f "$root/$name" ]; } ||
+        refuse internal "$root/$name is not a plain file: look at it and move it away"
+done
+[ -d "$root/releases" ] || mkdir -p "$root/releases" || { blame ''; refuse $cause "cannot make $root/releases"; }
+{ true; } 2>/dev/null >>"$root/lock" || { blame ''; refuse $cause "cannot write to $root"; }
 exec 9>>"$root/lock"
-flock -n 9 || timeout "$limit" flock 9 || refuse timeout another applier is still at work on this unit
-known=0 known_holder=-
-[ -s "$root/epoch" ] && read -r known known_holder <"$root/epoch"
+flock -n 9 || bounded flock 9 || refuse timeout another applier is still at work on this unit
+remember
 if [ "$epoch" -lt "$known" ] || { [ "$epoch" -eq "$known" ] && [ "$holder" != "$known_holder" ]; }; then
     refuse stale-epoch "$known" "$known_holder"
 fi
 # One write of one length, over the old text, without a moment at which the file is empty.
 if [ "$epoch $holder" != "$known $known_holder" ]; then
-    printf '%-240s\n' "$epoch $holder" 1<>"$root/epoch" || refuse internal "cannot write $root/epoch"
+    printf '%-240s\n' "$epoch $holder" 1<>"$root/epoch" || { blame ''; refuse $cause "cannot write $root/epoch"; }
 fi
-receipt=
-[ -r "$root/receipt.json" ] && IFS= read -r receipt <"$root/receipt.json"
 
 if [ "$mode" = forget ]; then
     [ ! -e "$root/receipt.json" ] || rm "$root/receipt.json" 9>&- || fail forget internal
@@ -178,12 +244,19 @@ fi
 
 # What a step leaves: a receipt only behind a probe that passed; an empty one means "reload before you trust me".
 swap() { ln -sfn "releases/$1" "$root/current.new" 9>&- && mv -T "$root/current.new" "$root/current" 9>&-; }
-write_receipt() { printf '%s\n' "$1" >"$root/receipt.new" && mv "$root/receipt.new" "$root/receipt.json" 9>&-; }
+write_receipt() { printf '%s\n' "$1" >"$root/receipt.json"; }
 finish() {
     say at receipt
     at=$(date -u +%Y-%m-%dT%H:%M:%SZ 9>&-)
-    write_receipt "{\"digest\":\"$digest\",\"epoch\":$epoch,\"holder\":\"$holder\",\"run\":\"$run\",\"applied_at\":\"$at\"}" ||
-        fail receipt internal
+    case $at in *[!0-9TZ:-]*) at= ;; esac
+    receipt="{\"digest\":\"$digest\",\"epoch\":$epoch,\"holder\":\"$holder\",\"run\":\"$run\",\"applied_at\":\"$at\"}"
+    write_receipt "$receipt" || { back=new; blame ''; fail receipt $cause; }
+}
+serving() {
+    say "answer $answer"
+    say "receipt $receipt"
+    say "done $digest"
+    exit 0
 }
 keep=
 prune() {
@@ -199,34 +272,37 @@ prune() {
 }
 
 look
+[ -n "$current" ] || back=none
 if [ "${current%%.*}" = "$digest" ] && intact; then
     say same
     case $receipt in *"\"digest\":\"$digest\""*) ;; *) receipt= ;; esac
     if [ -n "$receipt" ]; then
         say at probe
-        probe && { say "answer $answer"; say "done $digest"; exit 0; }
+        probe && serving
     fi
     say at reload
-    script reload || fail reload internal
+    script reload internal || fail reload $cause
     say at probe
     probe || fail probe probe-failed
     [ -n "$receipt" ] || finish
-    say "answer $answer"
-    say "done $digest"
-    exit 0
+    serving
 fi
 
-cd "$root" || refuse internal "cannot enter $root"
-free=$(df -Pk . 9>&-)
-set -- ${free##*"$nl"}
 need=$((size * 3 / 1024 + 64))
-case $4 in '' | *[!0-9]*) ;; *) [ "$4" -ge $need ] || refuse disk-full "$4 KiB free, $need KiB needed in $root" ;; esac
+has_room() { look_for_room; [ -z "$free" ] || [ "$free" -ge $need ]; }
+# What visits that were killed have left, and the release before this one, give way to the new one.
+has_room || { prune; has_room; } || refuse disk-full "$free KiB free, $need KiB needed in $root"
+cd "$root" || refuse internal "cannot enter $root"
 
 say send
 say at stage
 [ ! -e releases/.stage ] || rm -rf releases/.stage 9>&-
-full() { case $1 in *"No space"* | *uota*) fail stage disk-full ;; *) printf '%s\n' "$1" >&2; fail stage internal ;; esac; }
-note=$(timeout "$limit" head -c "$size" 2>&1 >releases/.stage.tar 9>&-) || full "$note"
+full() {
+    blame "$1"
+    rm -rf releases/.stage releases/.stage.tar 9>&-
+    fail stage $cause
+}
+note=$({ bounded head -c "$size" >releases/.stage.tar; } 2>&1 9>&-) || full "$note"
 listing=$(tar -tvf releases/.stage.tar 2>&1 9>&-) || full "$listing"
 while read -r perm words; do
     set -- $words
@@ -247,35 +323,45 @@ $listing
 END
 
 say at validate
-script validate || fail validate validate-failed
+script validate validate-failed || fail validate $cause
 
 say at swap
 name=$digest n=0
 while [ -e "$root/releases/$name" ]; do n=$((n + 1)); name=$digest.$n; done
-mv "$root/releases/.stage" "$root/releases/$name" 9>&- || fail swap internal
-[ -z "$receipt" ] || true >"$root/receipt.json" || fail swap internal
-swap "$name" || fail swap internal
+stuck() {
+    blame ''
+    rm -rf "$root/releases/$name" "$root/current.new" 9>&-
+    [ -z "$receipt" ] || write_receipt "$receipt"
+    fail swap $cause
+}
+mv "$root/releases/.stage" "$root/releases/$name" 9>&- || stuck
+[ -z "$receipt" ] || true >"$root/receipt.json" || stuck
+swap "$name" || stuck
 keep=$current
 
+# Without the tar first, so that a disk without room or inodes has them for the way back.
 undo() {
     say at back
-    if [ -n "$keep" ]; then
+    rm -f "$root/releases/.stage.tar" 9>&-
+    if [ -z "$keep" ]; then
+        rm -f "$root/current" 9>&- && back=none || back=unknown
+    elif swap "$keep" && cd -P "$root/current" && script reload internal; then
         back=previous
-        swap "$keep" && cd -P "$root/current" && script reload && { [ -z "$receipt" ] || write_receipt "$receipt"; } || back=unknown
     else
-        back=none
-        rm -f "$root/current" 9>&- || back=unknown
+        back=unknown
     fi
-    [ $back = unknown ] || rm -rf "$root/releases/$name" 9>&-
+    if [ $back != unknown ]; then
+        rm -rf "$root/releases/$name" 9>&-
+        [ $back = none ] || [ -z "$receipt" ] || write_receipt "$receipt"
+    fi
     fail "$@"
 }
 say at reload
 cd -P "$root/current" || undo reload internal
-script reload || undo reload internal
+script reload internal || undo reload $cause
 say at probe
 probe || undo probe probe-failed
 finish
 current=$name
 prune
-say "answer $answer"
-say "done $digest"
+serving

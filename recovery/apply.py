@@ -6,11 +6,11 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from recovery.errors import CommandTimeoutError, UnreachableError, VerifyError
+from recovery.errors import BadAnswerError, CommandTimeoutError, UnreachableError, VerifyError
 from recovery.model.bundle import Bundle, RenderedFile
 from recovery.model.estate import DataCentreName, ServiceName, UnitName
-from recovery.model.visit import Epoch, Mode
-from recovery.protocol import Answers, Header
+from recovery.model.visit import Epoch, Mode, Receipt
+from recovery.protocol import STEPS, Answers, Header, parse_receipt
 from recovery.transport.base import Session
 
 _BLOCK = 512
@@ -58,7 +58,7 @@ def tar(bundle: Bundle) -> bytes:
     return b"".join(parts)
 
 
-async def apply_unit(session: Session, visit: Visit, bundle: Bundle, *, on_send: Callable[[], None]) -> None:
+async def apply_unit(session: Session, visit: Visit, bundle: Bundle, *, on_send: Callable[[], None]) -> Receipt | None:
     """Bring a unit to its bundle and see it serve.
 
     Args:
@@ -66,6 +66,9 @@ async def apply_unit(session: Session, visit: Visit, bundle: Bundle, *, on_send:
         visit: Who comes, and what for.
         bundle: Rendered from the declaration.
         on_send: Called when the unit asks for the bundle: from then on it may run it, whatever becomes of this visit.
+
+    Returns:
+        The receipt that the unit has now: of this visit, or of the earlier one that brought it the same bundle.
 
     Raises:
         CommandFailedError: The unit refused, or a step failed and was taken back.
@@ -88,24 +91,32 @@ async def apply_unit(session: Session, visit: Visit, bundle: Bundle, *, on_send:
     word, rest = await answers.next()
     if word not in ("same", "send"):
         raise await answers.unexpected(word, rest)
-    if word == "send":
+    was_sent = word == "send"
+    if was_sent:
         on_send()
         try:
             await session.send(tar(bundle))
         except (UnreachableError, CommandTimeoutError) as error:
             raise type(error)(visit.unit, f"{error.reason}, while its bundle was being sent") from error
     wanted = f"pulih-probe/1 data-centre={visit.data_centre} service={visit.service} nonce="
-    answered = ""
+    answered: str | None = None
+    receipt: Receipt | None = None
     while True:
         word, rest = await answers.next()
         if word == "answer":
             answered = rest
+        elif word == "receipt":
+            receipt = parse_receipt(rest)
         elif word == "done" and rest == bundle.digest:
             break
         else:
             raise await answers.unexpected(word, rest)
+    answers.check_done(STEPS if was_sent else ["probe"])
+    if answered is None:
+        raise BadAnswerError(visit.unit, "it says that it is done, but not what its test transaction was answered")
     if not answered.startswith(wanted):
         raise VerifyError(visit.unit, f"its test transaction was answered `{answered[:120]}`, expected `{wanted}…`")
+    return receipt
 
 
 async def forget_unit(session: Session, visit: Visit) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from recovery.errors import BrokenRecordError
+from recovery.errors import BrokenRecordError, LeaseLostError
 
 FIRST = "0" * 64
 """What stands for the hash before the first line."""
@@ -50,9 +50,9 @@ class Journal:
         lines, whole_bytes = _read(path)
         self._number = lines[-1].number if lines else 0
         self._hash = lines[-1].hash if lines else FIRST
-        self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        self._path, self._size_bytes = path, whole_bytes
+        self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._descriptor, whole_bytes)
-        os.lseek(self._descriptor, whole_bytes, os.SEEK_SET)
 
     def append(self, kind: str, at: datetime, data: Mapping[str, object], *, durable: bool = False) -> None:
         """Write one line with a single call, so that a killed process leaves a whole line or a torn last one.
@@ -62,12 +62,19 @@ class Journal:
             at: When.
             data: Plain values; no secret.
             durable: Wait until the disk has it: for what the units themselves could not tell again.
+
+        Raises:
+            LeaseLostError: Somebody else has written to it meanwhile; nothing was written.
+            OSError: The disk did not take it.
         """
+        if os.fstat(self._descriptor).st_size != self._size_bytes:
+            raise LeaseLostError(f"{self._path} is conducted by another process now")
         self._number += 1
         body = _body(self._number, at.isoformat(), kind, data)
         self._hash = _chained(self._hash, body)
         text = json.dumps({**body, "hash": self._hash}, ensure_ascii=False, separators=(",", ":")) + "\n"
         rest = text.encode()
+        self._size_bytes += len(rest)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         if durable:
@@ -105,12 +112,13 @@ def _read(path: Path) -> tuple[list[Line], int]:
 
 
 def _is_torn(raw: bytes) -> bool:
-    """Whether it is the beginning of a line; a whole object with anything else behind it is not."""
+    """Whether it is the beginning of a line, up to its missing newline; an object with more behind it is not."""
+    text = raw.decode(errors="replace")
     try:
-        json.JSONDecoder().raw_decode(raw.decode(errors="replace"))
-    except ValueError:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
         return True
-    return False
+    return end == len(text)
 
 
 def _parse(path: Path, number: int, raw: bytes, before: str) -> Line:
@@ -129,7 +137,7 @@ def _parse(path: Path, number: int, raw: bytes, before: str) -> Line:
         )
         if fields.get("hash") != expected or raw.decode() != exact + "\n":
             raise ValueError("its hash does not fit")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BrokenRecordError(
             f"{path}:{number}: this journal was edited: {error or type(error).__name__}. What it says of the run can't "
             "be trusted; the units themselves can: `pulih drift` reads them, `pulih apply` brings them to the "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from recovery.clock import Clock
@@ -46,10 +46,7 @@ class Holder:
                 "epoch": self.epoch.number,
                 "holder": self.epoch.holder,
                 "run": self.run,
-                "boot": self.process.boot,
-                "pid": self.process.pid,
-                "started": self.process.started,
-                "where": self.process.where,
+                "process": asdict(self.process),
                 "since": self.since.isoformat(),
                 "heartbeat": self.heartbeat.isoformat(),
                 "released": self.released,
@@ -70,12 +67,7 @@ class Holder:
                 scope=str(data["scope"]),
                 epoch=Epoch(number=int(data["epoch"]), holder=str(data["holder"])),
                 run=str(data["run"]),
-                process=Process(
-                    boot=str(data["boot"]),
-                    pid=int(data["pid"]),
-                    started=str(data["started"]),
-                    where=str(data["where"]),
-                ),
+                process=Process.of(data["process"]),
                 since=datetime.fromisoformat(data["since"]),
                 heartbeat=datetime.fromisoformat(data["heartbeat"]),
                 released=bool(data["released"]),

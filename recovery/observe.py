@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 
+from recovery.errors import BadAnswerError
 from recovery.model.estate import UnitName
 from recovery.model.visit import Epoch, Mode, Observed, ObservedFile, Receipt
-from recovery.protocol import Answers, Header
+from recovery.protocol import Answers, Header, parse_receipt
 from recovery.transport.base import Session
 
 MAX_CONTENT_BYTES = 256 * 1024
 """Most of one file's content that is read for a comparison."""
+MAX_CONTENTS_BYTES = 16 * 1024 * 1024
+"""Most of all files' contents that is read; the applier leaves out what goes beyond."""
+MAX_EPOCH_DIGITS = 15
+"""More would take a run a second for thirty million years; break-glass goes one above the largest that it reads."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -50,13 +54,14 @@ async def read_unit(session: Session, unit: UnitName, root: str, *, contents: bo
     modes: dict[str, str] = {}
     sums: dict[str, str] = {}
     bodies: dict[str, bytes] = {}
+    left_bytes = MAX_CONTENTS_BYTES if contents else 0
     while True:
         word, rest = await answers.next()
         first, _, path = rest.partition(" ")
-        if word == "epoch" and first.isdecimal():
+        if word == "epoch" and first.isdecimal() and len(first) <= MAX_EPOCH_DIGITS:
             epoch = Epoch(number=int(first), holder=path) if int(first) else None
         elif word == "receipt":
-            receipt = _receipt(rest)
+            receipt = parse_receipt(rest)
         elif word == "missing":
             missing = tuple(rest.split())
         elif word == "odd" and first.isdecimal():
@@ -66,6 +71,9 @@ async def read_unit(session: Session, unit: UnitName, root: str, *, contents: bo
         elif word == "sum" and _SHA256.fullmatch(first):
             sums[path.strip()] = first
         elif word == "content" and first.isdecimal() and int(first) <= MAX_CONTENT_BYTES:
+            left_bytes -= int(first)
+            if left_bytes < 0:
+                raise BadAnswerError(unit, f"it sent more than {MAX_CONTENTS_BYTES} bytes of its files")
             bodies[path] = await session.read_exactly(int(first))
         elif word == "done":
             digest = rest if _DIGEST.fullmatch(rest) else None
@@ -81,16 +89,3 @@ async def read_unit(session: Session, unit: UnitName, root: str, *, contents: bo
         missing=missing,
         contents=bodies,
     )
-
-
-def _receipt(text: str) -> Receipt | None:
-    try:
-        data = json.loads(text)
-        return Receipt(
-            digest=str(data["digest"]),
-            epoch=Epoch(number=int(data["epoch"]), holder=str(data["holder"])),
-            run=str(data["run"]),
-            applied_at=str(data["applied_at"]),
-        )
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -14,11 +16,16 @@ from importlib.resources import files
 from recovery.errors import BadAnswerError, CommandFailedError, CommandTimeoutError, UnreachableError
 from recovery.model.estate import UnitName
 from recovery.model.outcome import Cause
-from recovery.model.visit import Epoch, Mode
+from recovery.model.visit import Epoch, Mode, Receipt
 from recovery.transport.base import Session
 
 MAX_LINES = 2000
 """More lines than any honest answer has; the rest is not read."""
+MAX_WORDS = 300
+"""Most characters of a refusal that are told."""
+
+STEPS = ("stage", "check", "validate", "swap", "reload", "probe", "receipt")
+"""What a unit goes through with a bundle that it was sent, in this order."""
 
 _FIELD = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
 _CAUSES = {cause.value: cause for cause in Cause}
@@ -26,6 +33,7 @@ _BACK = {
     "untouched": "it was left as it was",
     "previous": "it serves its previous release again",
     "none": "it had no previous release and is not serving",
+    "new": "it serves its declared release, which it could not write down; the next visit proves it again",
     "unknown": "whether it serves is not known: look at it",
 }
 
@@ -86,12 +94,18 @@ class Header:
 
 
 class Answers:
-    """Reads a unit's lines, remembers the step it was at, and turns its refusals into errors."""
+    """Reads a unit's lines, remembers the step it was at, and turns its refusals into errors.
+
+    Attributes:
+        step: The one it was at last.
+        steps: All that it has been through.
+    """
 
     def __init__(self, session: Session, unit: UnitName) -> None:
         self.session = session
         self.unit = unit
         self.step = "connect"
+        self.steps: list[str] = []
         self._lines = 0
 
     async def next(self) -> tuple[str, str]:
@@ -120,7 +134,10 @@ class Answers:
                 raise BadAnswerError(self.unit, f"it answered more than {MAX_LINES} lines")
             word, _, rest = line.partition(" ")
             if word == "at":
+                if rest not in (*STEPS, "back"):
+                    raise await self.unexpected(word, rest)
                 self.step = rest
+                self.steps.append(rest)
             elif word == "refused":
                 await self._refused(rest)
             elif word == "failed":
@@ -136,8 +153,18 @@ class Answers:
             f"{await self._said()}",
         )
 
+    def check_done(self, wanted: Iterable[str]) -> None:
+        """Check that a unit which says that it is done has been through these steps.
+
+        Raises:
+            BadAnswerError: It has not.
+        """
+        missing = [step for step in wanted if step not in self.steps]
+        if missing:
+            raise BadAnswerError(self.unit, f"it says that it is done, but not how: {', '.join(missing)} is missing")
+
     async def _refused(self, rest: str) -> None:
-        cause, _, words = rest.partition(" ")
+        cause, _, words = rest[:MAX_WORDS].partition(" ")
         known = _CAUSES.get(cause, Cause.INTERNAL)
         if known is Cause.STALE_EPOCH:
             reason = (
@@ -151,7 +178,7 @@ class Answers:
         raise CommandFailedError(self.unit, reason, cause=known)
 
     async def _failed(self, rest: str) -> None:
-        words = rest.split(" ")
+        words = rest[:MAX_WORDS].split(" ")
         step, cause, back = (*words, "", "", "")[:3]
         known = _CAUSES.get(cause, Cause.INTERNAL)
         said = await self._said() or "; it gave no reason"
@@ -167,3 +194,17 @@ class Answers:
 def epoch_field(epoch: Epoch | None) -> tuple[int, str]:
     """Return what a header says of the epoch; visits that hold no lease say 0 and `-`."""
     return (0, "-") if epoch is None else (epoch.number, epoch.holder)
+
+
+def parse_receipt(text: str) -> Receipt | None:
+    """Return the receipt that a unit shows; None when it can't be trusted."""
+    try:
+        data = json.loads(text)
+        return Receipt(
+            digest=str(data["digest"]),
+            epoch=Epoch(number=int(data["epoch"]), holder=str(data["holder"])),
+            run=str(data["run"]),
+            applied_at=str(data["applied_at"]),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None

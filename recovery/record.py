@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 from recovery.errors import BrokenRecordError
 from recovery.journal import Line
@@ -23,7 +23,7 @@ from recovery.model.events import (
     WaveHeld,
     WaveStarted,
 )
-from recovery.model.outcome import Outcome, RunResult
+from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.plan import Move
 from recovery.report import from_json, outcome_from_json, outcome_to_json, to_json
 
@@ -72,7 +72,11 @@ class Recorder:
             case PlacementWritten():
                 self._journal.append("placement-written", event.at, {"moves": _moves(event.moves)}, durable=True)
             case RunFinished():
-                ended = {"exit_code": event.result.exit_code, "seconds": _seconds(event.result)}
+                ended: dict[str, object] = {
+                    "exit_code": event.result.exit_code,
+                    "seconds": _seconds(event.result),
+                    "not_started": _why_not_started(event.result),
+                }
                 self._journal.append("run-finished", event.at, ended, durable=True)
 
 
@@ -117,6 +121,11 @@ def _story(lines: Sequence[Line]) -> Story | None:
         elif line.kind == "run-finished" and begun is not None:
             begun = replace(begun, exit_code=int(str(line.data["exit_code"])))
             finished = True
+            why = line.data.get("not_started")
+            if isinstance(why, dict):
+                outcomes = {
+                    name: _not_started(outcome, cast(dict[str, object], why)) for name, outcome in outcomes.items()
+                }
     if begun is None:
         return None
     result = replace(
@@ -126,6 +135,21 @@ def _story(lines: Sequence[Line]) -> Story | None:
         endpoints=tuple(outcomes[endpoint.name] for endpoint in begun.endpoints),
     )
     return Story(result=result, finished=finished)
+
+
+def _why_not_started(result: RunResult) -> dict[str, object] | None:
+    """Why the run ended before everybody's turn: the same for all whose turn did not come."""
+    for outcome in (*result.units, *result.endpoints):
+        if outcome.state is State.NOT_STARTED:
+            return {"cause": outcome.cause.value if outcome.cause else None, "reason": outcome.reason}
+    return None
+
+
+def _not_started(outcome: Outcome, why: Mapping[str, object]) -> Outcome:
+    if outcome.state is not State.NOT_STARTED:
+        return outcome
+    cause = why.get("cause")
+    return replace(outcome, cause=Cause(str(cause)) if cause else None, reason=str(why.get("reason", "")))
 
 
 def _moves(moves: Iterable[Move]) -> list[dict[str, object]]:

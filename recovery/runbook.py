@@ -115,19 +115,21 @@ class _Conductor:
                     rest.remove(other)
                     second.append(other)
         await self._together(second, trip, is_canary=True)
+        passed = False
         if await self._passes(wave, trip):
-            await self._together(rest, trip, is_canary=False)
-            passed = await self._passes(wave, trip)
-        else:
-            passed = False
+            await self._together((step for step in rest if step.name not in self.outcomes), trip, is_canary=False)
+            if wave is self.order.plan.waves[-1] and trip.reason is None:
+                # Nobody comes behind it: there is nothing left to hold.
+                passed = hold(wave, self._finished(wave), self.order.estate.wave_pass) is None
+            else:
+                passed = await self._passes(wave, trip)
         self.world.tell(WaveFinished(wave=wave, passed=passed, at=self.world.clock.now()))
 
     async def _passes(self, wave: Wave, trip: Breaker) -> bool:
         """Whether the wave may go on, asking when it is held; halts the run when the answer is no."""
         if self._halted() is not None:
             return False
-        finished = [self.outcomes[step.name] for step in wave.steps if step.name in self.outcomes]
-        reason = trip.reason or hold(wave, finished, self.order.estate.wave_pass)
+        reason = trip.reason or hold(wave, self._finished(wave), self.order.estate.wave_pass)
         if reason is None or trip.overruled:
             return True
         trip.overruled = await self.world.go_on(wave, reason)
@@ -141,6 +143,9 @@ class _Conductor:
             left = [step for step in wave.steps if step.name not in self.outcomes]
             await self._together(left, trip, is_canary=False)
         return self._halted() is None
+
+    def _finished(self, wave: Wave) -> list[Outcome]:
+        return [self.outcomes[step.name] for step in wave.steps if step.name in self.outcomes]
 
     async def _together(self, steps: Iterable[Step], trip: Breaker, *, is_canary: bool) -> None:
         async with asyncio.TaskGroup() as group:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import cast
 
 from recovery.errors import PlanError
 from recovery.journal import Journal, read
@@ -66,9 +65,10 @@ class Runs:
 
     def create(self, run: str, plan: Mapping[str, object]) -> None:
         """Make the folder of a new run, with its plan."""
-        folder = self.folder / run
-        folder.mkdir(parents=True, mode=0o700)
-        write_atomically(folder / "plan.json", (json.dumps(plan, ensure_ascii=False, indent=1) + "\n").encode())
+        fresh = self.folder / f".{run}"
+        fresh.mkdir(parents=True, mode=0o700)
+        write_atomically(fresh / "plan.json", (json.dumps(plan, ensure_ascii=False, indent=1) + "\n").encode())
+        fresh.rename(self.folder / run)
 
     def conduct(self, run: str) -> Journal:
         """Say that this process conducts the run from now on, and open its journal.
@@ -100,7 +100,8 @@ class Runs:
         """Return the names of all runs, the newest first: they begin with the moment they began."""
         if not self.folder.is_dir():
             return []
-        return sorted((path.name for path in self.folder.iterdir() if _RUN.fullmatch(path.name)), reverse=True)
+        found = (path.parent.name for path in self.folder.glob("*/plan.json"))
+        return sorted((name for name in found if _RUN.fullmatch(name)), reverse=True)
 
     def plan(self, run: str) -> Path:
         """Return the file that holds a run's plan."""
@@ -115,10 +116,9 @@ class Runs:
         return story(read(self.folder / run / "journal.jsonl"))
 
     def is_alive(self, run: str) -> bool:
-        """Whether the process that conducts the run lives, on this machine and since its last start."""
+        """Whether the process that conducts the run may still live."""
         process = self._process(run)
-        here = process is not None and process.boot == self._processes.me().boot
-        return process is not None and here and not self._processes.is_dead(process)
+        return process is not None and not self._processes.is_dead(process)
 
     def info(self, run: str) -> RunInfo | None:
         """Return the line of a run in the history; None when it was killed before it did anything.
@@ -151,12 +151,6 @@ class Runs:
 
     def _process(self, run: str) -> Process | None:
         try:
-            data = cast(dict[str, object], json.loads((self.folder / run / "process.json").read_bytes()))
-            return Process(
-                boot=str(data["boot"]),
-                pid=int(str(data["pid"])),
-                started=str(data["started"]),
-                where=str(data["where"]),
-            )
+            return Process.of(json.loads((self.folder / run / "process.json").read_bytes()))
         except (OSError, ValueError, KeyError, TypeError):
             return None

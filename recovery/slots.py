@@ -41,8 +41,6 @@ class Slots:
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
                     self._give_back(key)
-                else:
-                    queue.remove(turn)
                 raise
         try:
             yield
@@ -72,5 +70,7 @@ class Slots:
             return
         for waiting, queue in self._waiting.items():
             while queue and self._is_free(waiting):
-                self._take(waiting)
-                queue.popleft().set_result(None)
+                turn = queue.popleft()
+                if not turn.cancelled():  # whoever waited for it has stopped waiting
+                    self._take(waiting)
+                    turn.set_result(None)

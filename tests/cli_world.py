@@ -20,6 +20,7 @@ from recovery.cli.main import main
 from recovery.declared import load
 from recovery.errors import UnitError
 from recovery.model.estate import Estate, UnitName
+from recovery.protocol import STEPS
 from recovery.render import Templates
 from recovery.transport.base import Conversation, Session, T, Target
 from tests.estates import sound_files, write_files
@@ -137,7 +138,7 @@ class _Session(Session):
 
     def _apply(self, digest: str) -> None:
         if self._units.digests.get(self._name) == digest:
-            self._lines += ["same", *self._proven()]
+            self._lines += ["same", "at probe", *self._proven()]
         else:
             self._lines.append("send")
 
@@ -150,7 +151,7 @@ class _Session(Session):
             }
         self._units.files[self._name] = files
         self._units.digests[self._name] = self._header[4]
-        self._lines += self._proven()
+        self._lines += [*(f"at {step}" for step in STEPS), *self._proven()]
 
     def _proven(self) -> list[str]:
         return [

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from recovery.apply import Visit, apply_unit
-from recovery.errors import UnreachableError
+from recovery.errors import BadAnswerError, UnreachableError
 from recovery.model.bundle import Bundle, RenderedFile
 from recovery.model.estate import DataCentreName, ServiceName, UnitName
 from recovery.model.visit import Epoch, Observed
 from recovery.observe import read_unit
 from recovery.protocol import applier_text
+from recovery.transport.base import MAX_LINE_BYTES
+from recovery.transport.lines import printable
 from tests.tools import PATH
 
 _WORDS = "cat chmod date df find flock head ls ln mkdir mv readlink rm sha256sum sleep stat tar timeout touch tr wc"
@@ -47,9 +49,12 @@ class ShellSession:
             raise UnreachableError("unit", "its applier is gone") from error
 
     async def read_line(self) -> str | None:
-        line = self.stdout.readline().decode()
-        self.lines.append(line.rstrip("\n"))
-        return line[:-1] if line.endswith("\n") else None
+        line = self.stdout.readline()
+        if len(line) > MAX_LINE_BYTES + 1:
+            raise BadAnswerError("unit", f"a line of more than {MAX_LINE_BYTES} bytes")
+        text = printable(line.rstrip(b"\n"))
+        self.lines.append(text)
+        return text if line.endswith(b"\n") else None
 
     async def read_exactly(self, size_bytes: int) -> bytes:
         return self.stdout.read(size_bytes)
@@ -57,7 +62,7 @@ class ShellSession:
     async def error_text(self) -> str:
         self.close_input()
         assert self.process.stderr
-        return self.process.stderr.read().decode()[-2000:]
+        return printable(self.process.stderr.read(), keep=b"\t\n")[-2000:]
 
     def close_input(self) -> None:
         try:

@@ -33,14 +33,14 @@ def need(*programs: str) -> None:
     missing = [program for program in programs if shutil.which(program, path=PATH) is None]
     if missing:
         packages = " ".join(sorted({_PACKAGES.get(program, program) for program in missing}))
-        _without(f"{', '.join(missing)} not installed; on Debian: apt-get install {packages}")
+        without(f"{', '.join(missing)} not installed; on Debian: apt-get install {packages}")
 
 
 def need_namespaces() -> None:
     """Go on only where this account may make network namespaces of its own."""
     need("unshare")
     if not _has_namespaces():
-        _without("`unshare --map-root-user --net` is not allowed here (a container without user namespaces?)")
+        without("`unshare --map-root-user --net` is not allowed here (a container without user namespaces?)")
 
 
 @cache
@@ -49,7 +49,8 @@ def _has_namespaces() -> bool:
     return subprocess.run(command, env={"PATH": PATH}, capture_output=True, timeout=10).returncode == 0
 
 
-def _without(reason: str) -> NoReturn:
+def without(reason: str) -> NoReturn:
+    """Skip the test for this reason; in CI fail it."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

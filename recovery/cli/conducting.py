@@ -24,7 +24,7 @@ from recovery.cli.transcript import Transcript
 from recovery.cli.watch import Watch
 from recovery.clock import WallClock, new_run
 from recovery.declared import load, write_placement
-from recovery.errors import RefusedError
+from recovery.errors import LeaseLostError, PulihError, RefusedError
 from recovery.lease import Leases
 from recovery.model.estate import Estate
 from recovery.model.events import Event, RunFinished, WaveHeld
@@ -58,18 +58,6 @@ class Done:
     held: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resumed:
-    """A run that goes on.
-
-    Attributes:
-        before: What is known of it; None when it was killed before its first line.
-    """
-
-    run: str
-    before: RunResult | None
-
-
 class _Hold:
     """Remembers the wave that held a run."""
 
@@ -88,7 +76,7 @@ def carry_out(
     *,
     agree: Callable[[Plan, Estate], None],
     lost_at: datetime | None = None,
-    resumed: Resumed | None = None,
+    resumed: str | None = None,
 ) -> Done:
     """Plan, ask, take the leases, conduct, report.
 
@@ -114,19 +102,20 @@ def carry_out(
     for folder in filter(None, places):
         storing.check_writable(folder)
     runs, hold = Runs(settings.state, processes), _Hold()
-    run = resumed.run if resumed is not None else new_run(verb, clock.now(), chance)
+    run = resumed or new_run(verb, clock.now(), chance)
     with ExitStack() as stack:
         transcript = stack.enter_context(Transcript(settings.log)) if settings.log is not None else None
         above = _largest_epoch(settings, sound, plan, estate, chance) if settings.break_glass else 0
         lease = Leases(FileStore(settings.state), clock, processes, chance).take(
             scopes(plan), run, over=None if resumed is None else run, above=above
         )
-        stack.callback(lease.release)
+        stack.callback(_tell_of, "the lease could not be given back", lease.release)
         sound, plan, estate = _as_it_is_now(sound, plan, estate, planner)
         carrier = transport(sound.estate, settings.parallel)
         if resumed is None:
             runs.create(run, to_json(plan))
         journal = runs.conduct(run)
+        told = runs.story(run)
         stack.callback(journal.close)
         if settings.break_glass:
             note(f"break-glass: epoch {lease.epoch.number}, above the {above} that units report")
@@ -142,7 +131,7 @@ def carry_out(
             halted=watch.halted,
             go_on=asking(progress, watch.is_stopping, may_ask=settings.may_ask, past=settings.past),
             write_placement=lambda moves: write_placement(settings.estate, moves),
-            observers=(Recorder(journal), ledger, hold, watch, *watchers),
+            observers=(Recording(Recorder(journal), watch), ledger, hold, watch, *watchers),
         )
         order = Order(
             run=run,
@@ -152,16 +141,49 @@ def carry_out(
             renderer=Renderer(estate, sound.templates),
             epoch=lease.epoch,
             parallel=settings.parallel,
-            lost_at=lost_at,
-            before=None if resumed is None else resumed.before,
+            lost_at=lost_at if told is None else told.result.lost_at,
+            before=None if told is None else told.result,
         )
         result = asyncio.run(_conduct(order, world, watch, ledger))
+        stored = runs.folder / run
+        if not watch.is_overtaken():  # the report in the run's folder is the new holder's to write
+            _tell_of("the report could not be stored", lambda: storing.write_report(result, stored))
     tell_of_failures(watchers, transcript)
-    stored = runs.folder / run
-    storing.write_report(result, stored)
     if settings.report_dir is not None:
         storing.write_report(result, settings.report_dir)
     return Done(result=result, folder=settings.report_dir or stored, held=hold.wave)
+
+
+class Recording:
+    """The journal's observer: a run that can't be recorded starts no further unit."""
+
+    def __init__(self, recorder: Recorder, watch: Watch) -> None:
+        """Record with `recorder`, and stop the run by `watch`."""
+        self._recorder = recorder
+        self._watch = watch
+        self._lost = False
+
+    def notice(self, event: Event) -> None:
+        """Record an event, while the journal is ours and its disk takes it."""
+        if self._lost:
+            return
+        try:
+            self._recorder.notice(event)
+        except LeaseLostError:
+            self._lost = True
+            self._watch.is_overtaken()
+        except OSError as error:
+            self._lost = True
+            self._watch.stop(f"the run can't be recorded any more: {error}")
+            note(f"the journal can't be written: {error}")
+
+
+def _tell_of(what: str, act: Callable[[], None]) -> None:
+    """Do something at the end of a run whose failure must not hide how the run ended."""
+    try:
+        act()
+    except (OSError, PulihError) as error:
+        note(f"{what}: {error}")
 
 
 def _largest_epoch(

@@ -13,14 +13,18 @@ import typer
 from recovery.cli import options
 from recovery.cli.context import estate_folder, now, state_folder, where
 from recovery.cli.output import Format, columns, emit, note, say
-from recovery.errors import PlanError
+from recovery.errors import BrokenRecordError, PlanError
 
 if TYPE_CHECKING:
+    from recovery.cli.loading import Declared
+    from recovery.model.estate import Estate
     from recovery.model.outcome import Outcome, RunResult
+    from recovery.model.plan import Plan
     from recovery.runs import RunInfo, Runs
 
 CANCELLED = 130
 DIFFERENT = 2
+TRUST = 6
 
 Run = Annotated[str | None, typer.Argument(metavar="RUN", help="Name of the run; the newest by default.")]
 
@@ -53,10 +57,11 @@ def resume(
     Every unit is read, so nothing is sent to one that is as declared. A holder that has been silent for 30 s is taken
     over.
     """
-    from recovery.cli.conducting import Resumed, carry_out
+    from recovery.cli.conducting import carry_out
     from recovery.cli.planned import again
     from recovery.cli.running import show
     from recovery.cli.settings import Settings
+    from recovery.report import to_json
 
     folder = estate_folder(estate)
     runs = _runs(folder)
@@ -64,7 +69,19 @@ def resume(
     told = runs.story(name)
     if told is not None and told.finished and told.result.exit_code == 0:
         note(f"{name} has ended with every unit verified: nothing is left to do")
+        _name_unfinished(runs, name)
+        if output is not Format.TABLE:
+            emit(to_json(told.result), output, lambda: ())
         return 0
+
+    def planner(sound: Declared) -> tuple[Plan, Estate]:
+        plan, moved = again(sound, runs.plan(name))
+        waves = [wave.name for wave in plan.waves]
+        unknown = sorted(set(past or ()) - set(waves))
+        if unknown:
+            raise PlanError(f"--past {unknown[0]}: the run has no such wave; there are {', '.join(waves)}")
+        return plan, moved
+
     settings = Settings(
         estate=folder,
         state=state_folder(folder),
@@ -78,10 +95,9 @@ def resume(
     done = carry_out(
         settings,
         "apply" if told is None else told.result.verb,
-        lambda sound: again(sound, runs.plan(name)),
+        planner,
         agree=lambda _plan, _estate: None,
-        lost_at=None if told is None else told.result.lost_at,
-        resumed=Resumed(run=name, before=None if told is None else told.result),
+        resumed=name,
     )
     return show(done, output, estate)
 
@@ -134,10 +150,20 @@ def listed(
     if context.invoked_subcommand is not None:
         return None
     runs = _runs(estate_folder(estate))
-    infos = [info for info in map(runs.info, runs.names()) if info is not None]
+    infos: list[RunInfo] = []
+    broken: list[BrokenRecordError] = []
+    for name in runs.names():
+        try:
+            info = runs.info(name)
+        except BrokenRecordError as error:
+            broken.append(error)
+        else:
+            infos += [info] if info is not None else []
     document: dict[str, object] = {"schema": "pulih/runs/v1", "runs": [_line(info) for info in infos]}
     emit(document, output, lambda: _table(infos))
-    return 0
+    for error in broken:
+        note(f"not trusted: {error}")
+    return TRUST if broken else 0
 
 
 @runs_app.command(epilog="Example: pulih runs show")
@@ -179,6 +205,17 @@ def diff(
     return DIFFERENT if changed else 0
 
 
+def _name_unfinished(runs: Runs, newest: str) -> None:
+    """Say which earlier run was broken off, since it is not the newest that may be meant."""
+    from recovery.runs import RunState
+
+    for name in runs.names():
+        info = runs.info(name) if name != newest else None
+        if info is not None and info.state in (RunState.INTERRUPTED, RunState.HELD, RunState.CANCELLED):
+            note(f"an earlier run, {name}, is {info.state.value}: pulih resume {name}")
+            return
+
+
 def _runs(folder: Path) -> Runs:
     from recovery.processes import LinuxProcesses
     from recovery.runs import Runs
@@ -194,7 +231,7 @@ def _ended(runs: Runs, name: str) -> RunResult:
 
 
 def _line(info: RunInfo) -> dict[str, object]:
-    return {**asdict(info), "state": info.state.value, "started_at": info.started_at.isoformat()}
+    return {**asdict(info), "state": info.state.value, "started_at": f"{info.started_at:%Y-%m-%dT%H:%M:%S.%fZ}"}
 
 
 def _table(infos: list[RunInfo]) -> Iterator[str]:

@@ -90,13 +90,22 @@ def connectable(folder: Path) -> Declared:
         RefusedError: The estate is illustrative; no packet has left.
     """
     sound = declared(folder)
-    if sound.estate.illustrative:
+    refuse_illustrative(sound.estate)
+    return sound
+
+
+def refuse_illustrative(estate: Estate) -> None:
+    """Stop before the first packet when an estate's addresses belong to nobody.
+
+    Raises:
+        RefusedError: It is illustrative; says what to do instead.
+    """
+    if estate.illustrative:
         raise RefusedError(
-            f"{folder} is illustrative: its addresses and host keys belong to nobody, so nothing connects to it. "
-            "Practise with `pulih drill` or `pulih lab up`; for an estate of your own give `--estate DIR` "
+            f"{estate.folder} is illustrative: its addresses and host keys belong to nobody, so nothing connects to "
+            "it. Practise with `pulih drill` or `pulih lab up`; for an estate of your own give `--estate DIR` "
             "(or PULIH_ESTATE) with a declaration that is not marked `illustrative: true`."
         )
-    return sound
 
 
 def selection(

@@ -126,6 +126,8 @@ def _interruptible() -> Generator[None]:
 
     # A shell starts background jobs with SIGINT ignored; SIGTERM must stop them all the same.
     handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: as_ctrl_c, signal.SIGHUP: as_ctrl_c}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup: the line may drop
+        del handlers[signal.SIGHUP]
     if threading.current_thread() is not threading.main_thread():
         handlers = {}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}

@@ -106,7 +106,9 @@ class PlainProgress:
                 verified = tally.count.done - tally.count.failed - tally.count.skipped
                 took = duration(tally.elapsed_s(self._now()))
                 word = "passed" if passed else "NOT PASSED"
-                return f"wave {wave.name} {word}: {verified} of {tally.count.total} in {took}"
+                others = [(tally.count.failed, "failed"), (tally.count.skipped, "skipped")]
+                rest = "".join(f", {count} {what}" for count, what in others if count)
+                return f"wave {wave.name} {word}: {verified} of {tally.count.total} verified{rest} in {took}"
             case UnitFinished(outcome=outcome) if outcome.state is State.QUARANTINED:
                 cause = outcome.cause.value if outcome.cause is not None else "internal"
                 return f"failed {outcome.name} ({cause}): {outcome.reason}"

@@ -107,12 +107,23 @@ def again(sound: loading.Declared, path: Path) -> tuple[Plan, Estate]:
         services=_names(stored, "services", path),
         units=_names(stored, "units", path),
     )
+    from recovery.plan import to_json
+
     plan, estate = make_plan(sound, request)
+    anew = f"pulih recover --lost {lost} --to {to}" if isinstance(lost, str) else "pulih apply"
     if plan.hash != stored.get("hash"):
         raise RefusedError(
             f"{path} no longer fits: it was made as {stored.get('hash')} and would now be {plan.hash}, because the "
             "estate, the templates, the applier or pulih's limits have changed since. Nothing was touched; look at "
-            "the new plan (`pulih plan`) and begin a new run."
+            f"the new plan (`pulih plan`) and begin a new run: `{anew}`."
+        )
+    changed = [
+        key for key, value in to_json(plan).items() if key not in ("commit", "moves") and stored.get(key) != value
+    ]
+    if changed:
+        raise RefusedError(
+            f"{path} was edited: its {', '.join(changed)} would not be what is carried out. Nothing was touched; make "
+            "the plan again with `pulih plan --out`."
         )
     return plan, estate
 
@@ -122,7 +133,7 @@ def _stored(path: Path) -> dict[str, object]:
         document: object = json.loads(path.read_bytes())
     except OSError as error:
         raise PlanError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanError(f"{path} is not a plan: {error}") from error
     if not isinstance(document, dict):
         raise PlanError(f"{path} is not a plan: expected an object")

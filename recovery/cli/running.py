@@ -194,8 +194,7 @@ def show(done: Done, output: Format, estate: Path | None) -> int:
     line = ["pulih", "resume", result.run]
     if estate is not None:
         line += ["--estate", str(estate)]
+    note(f"To go on, and to try the failed ones again: {shlex.join(line)}")
     if done.held is not None:
-        note(f"To go on past what failed in it: {shlex.join([*line, '--past', done.held])}")
-    else:
-        note(f"To go on, and to try the failed ones again: {shlex.join(line)}")
+        note(f"To go on past what failed in that wave: {shlex.join([*line, '--past', done.held])}")
     return result.exit_code

@@ -75,6 +75,9 @@ def _failures(result: RunResult) -> Iterator[Line]:
         yield printable(f"{cause.value} {len(members):,}: {names}{more}"), BAD
         yield printable(f"  {members[0].reason}"), ""
         yield f"  {ADVICE[cause].action}", WARN
+    skipped = [outcome for outcome in (*result.endpoints, *result.units) if outcome.state is State.SKIPPED]
+    for reason, count in Counter(outcome.reason for outcome in skipped).most_common(NAMED):
+        yield printable(f"skipped {count:,}: {reason}"), WARN
     waiting = [outcome for outcome in (*result.endpoints, *result.units) if outcome.state is State.NOT_STARTED]
     for reason, count in Counter(outcome.reason for outcome in waiting if outcome.reason).most_common(NAMED):
         yield printable(f"not started {count:,}: {reason}"), WARN

@@ -12,6 +12,9 @@ from recovery.model.events import Event, UnitFinished
 from recovery.model.outcome import Cause
 from recovery.order import Halt
 
+HELD = 4
+"""Exit code of a run that somebody else has taken over."""
+
 HEARTBEAT_S = 5.0
 """How often the lease is looked after while units are at work, seconds; it lasts 30."""
 
@@ -49,8 +52,19 @@ class Watch:
         """Renew the lease for as long as this is not cancelled: one unit may take longer than a lease lasts."""
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            if self._halt is None:
+            if self._halt is None or self._halt.exit_code != HELD:
                 self._renew()
+
+    def stop(self, reason: str) -> None:
+        """Stop before the next unit, because the run can't be recorded any more."""
+        if self._halt is None:
+            self._halt = Halt(cause=Cause.CANCELLED, reason=reason, exit_code=1)
+
+    def is_overtaken(self) -> bool:
+        """Whether somebody else conducts the run now; asks the store."""
+        if self._halt is None or self._halt.exit_code != HELD:
+            self._renew(at_once=True)
+        return self._halt is not None and self._halt.exit_code == HELD
 
     def notice(self, event: Event) -> None:
         """Doubt the lease when a unit says that it has seen a newer epoch."""
@@ -62,7 +76,7 @@ class Watch:
         try:
             self._lease.renew(at_once=at_once)
         except LeaseLostError as error:
-            self._halt = Halt(cause=Cause.STALE_EPOCH, reason=str(error), exit_code=4)
+            self._halt = Halt(cause=Cause.STALE_EPOCH, reason=str(error), exit_code=HELD)
         except (PulihError, OSError) as error:
             # A run that can't show that it lives might be taken over without knowing: it begins nothing more.
-            self._halt = Halt(cause=Cause.CANCELLED, reason=f"its lease can't be renewed: {error}", exit_code=1)
+            self.stop(f"its lease can't be renewed: {error}")

@@ -1,7 +1,7 @@
 """The practice estate: one process that is all units' SSH servers, gateways and data centres.
 
-`up`, `lose`, `status` and `down` are for commands and tests. The process itself (`process`) imports as little of the
-rest as it can: it must stay small and start fast.
+`up`, `lose`, `break_unit`, `heal_unit`, `slow`, `status` and `down` are for commands and tests. The process itself
+(`process`) imports as little of the rest as it can: it must stay small and start fast.
 """
 
 from __future__ import annotations
@@ -9,12 +9,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recovery.lab.manage import LabStatus, down, lose, status
+from recovery.lab.manage import Healed, LabStatus, break_unit, down, heal_unit, lose, slow, status
+from recovery.lab.sickness import ENDS_IN, How
 
 if TYPE_CHECKING:
     from recovery.lab.start import LabInfo
 
-__all__ = ["LabStatus", "down", "lose", "status", "up"]
+__all__ = [
+    "ENDS_IN",
+    "Healed",
+    "How",
+    "LabStatus",
+    "break_unit",
+    "down",
+    "heal_unit",
+    "lose",
+    "slow",
+    "status",
+    "up",
+]
 
 
 def up(units: int, folder: Path, *, source: Path | None = None) -> LabInfo:

@@ -14,9 +14,13 @@ from urllib.parse import urlsplit
 
 from recovery.lab import http
 from recovery.lab.hosts import Host
+from recovery.lab.sickness import How
 
 # Source: curl(1), EXIT CODES.
 _BAD_OPTION, _NO_HOST, _REFUSED, _HTTP_ERROR, _TIMED_OUT, _EMPTY = 2, 6, 7, 22, 28, 52
+
+_HEAD_BYTES = 256
+"""What a test transaction puts on an office's line in each direction, about; TLS is left out, as everywhere here."""
 
 _FLAGS = frozenset({"--silent", "--show-error", "--fail", "-s", "-S", "-f", "-sS", "-fsS", "-sSf", "--fail-with-body"})
 _VALUED = frozenset({"--max-time", "--connect-timeout", "--noproxy", "--header", "-H", "--connect-to"})
@@ -101,6 +105,15 @@ class Curl:
             is_failing=any(flag.startswith("--fail") or (flag[1] != "-" and "f" in flag) for flag in flags),
         )
 
+    async def _transfer(self, host: Host, place: tuple[str, int]) -> tuple[int, str]:
+        if host.service is None and host.sick is How.PROBE_FAILS:
+            return 502, "bad gateway\n"
+        line = host.line
+        await line.cross(line.up, _HEAD_BYTES)
+        answer = await http.get(place, self.path, self.headers)
+        await line.cross(line.down, _HEAD_BYTES)
+        return answer
+
     async def run(self, host: Host) -> list[str]:
         """Make the transfer at a host and return the lines of the body.
 
@@ -115,7 +128,7 @@ class Curl:
         place = gateway.probe_goes_to if host.service is None else (self.address, self.port)
         try:
             async with asyncio.timeout(self.within_s):
-                status, body = await http.get(place, self.path, self.headers)
+                status, body = await self._transfer(host, place)
         except TimeoutError:
             raise CurlError(_TIMED_OUT, f"Operation timed out after {self.within_s * 1000:.0f} ms") from None
         except http.NoAnswerError:

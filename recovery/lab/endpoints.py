@@ -13,6 +13,7 @@ from functools import partial
 from recovery.lab import http
 from recovery.lab.hosts import Host, Service
 from recovery.lab.nginxconf import PROBE_PATH
+from recovery.lab.sickness import How
 
 _REQUEST_WITHIN_S = 5
 
@@ -50,9 +51,10 @@ class Front:
         self._socket = None
 
     @property
-    def is_open(self) -> bool:
-        """Whether it takes connections."""
-        return self._server is not None and self._server.is_serving()
+    def is_serving(self) -> bool:
+        """Whether it takes connections and has an application behind it that answers."""
+        is_open = self._server is not None and self._server.is_serving()
+        return is_open and self._host.sick is not How.PROBE_FAILS
 
 
 async def _serve(host: Host, service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,8 +71,8 @@ def _answer(host: Host, service: Service, method: str, path: str, nonce: str) ->
     gateway = host.gateway
     if gateway is None or (service.address, service.port) not in gateway.listens:
         return http.answer(502, "bad gateway\n")
-    if gateway.probe_goes_to[1] != service.app_port:
-        return http.answer(502, "bad gateway\n")  # it passes the request to a port where no application is
+    if gateway.probe_goes_to[1] != service.app_port or host.sick is How.PROBE_FAILS:
+        return http.answer(502, "bad gateway\n")  # where the request is passed to, no application answers
     if path != PROBE_PATH:
         return http.answer(404, "not found\n")
     if method != "GET":

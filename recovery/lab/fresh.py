@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from recovery.lab.practice import ADDRESS, Place
 from recovery.lab.setup import HostSetup, ServiceSetup
-from recovery.model.estate import Endpoint, HostKey, UnitName
+from recovery.model.estate import Endpoint, HostKey, OfficeName, UnitName
 
 FIRST_DESCRIPTOR = 16
 """What is handed to the lab process gets descriptors from here on: 0 to 9 mean something in a session's shell."""
@@ -24,12 +24,14 @@ class FreshHost:
     """One SSH host, before the lab process has it.
 
     Attributes:
+        office: Where it stands; None for an endpoint's.
         socket: Bound to its SSH port.
         endpoint: What it serves; None for a unit.
         service: Bound to the endpoint's port; None for a unit.
     """
 
     name: UnitName
+    office: OfficeName | None
     root: Path
     key: Ed25519PrivateKey
     socket: socket.socket
@@ -37,7 +39,9 @@ class FreshHost:
     service: socket.socket | None
 
     @staticmethod
-    def make(name: UnitName, folder: Path, endpoint: Endpoint | None = None) -> FreshHost:
+    def make(
+        name: UnitName, folder: Path, *, office: OfficeName | None = None, endpoint: Endpoint | None = None
+    ) -> FreshHost:
         """Make a host whose root is in a folder."""
         root = folder / name
         # What stands on every unit before pulih comes: the folders of keys and of running programs.
@@ -46,6 +50,7 @@ class FreshHost:
         (root / "run").mkdir()
         return FreshHost(
             name=name,
+            office=office,
             root=root,
             key=Ed25519PrivateKey.generate(),
             socket=_bound(),
@@ -81,6 +86,7 @@ class FreshHost:
             )
         return HostSetup(
             name=self.name,
+            office=self.office,
             root=str(self.root),
             key=_private(self.key),
             socket=self.socket.fileno(),
@@ -100,9 +106,17 @@ def make_client_key(folder: Path) -> str:
 
 
 def _bound() -> socket.socket:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as first:
+    """Return a socket bound to a free port, which stays its own while it does not listen, too.
+
+    Linux takes a port that it chose itself away from a socket that stops listening, and leaves one that was asked for
+    (`SOCK_BINDPORT_LOCK`; seen with Linux 6.18). So one socket finds a port, and a second asks for that one.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as finder, socket.socket() as first:
+        finder.bind((ADDRESS, 0))
         bound = socket.socket(fileno=fcntl.fcntl(first, fcntl.F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR))
-    bound.bind((ADDRESS, 0))
+        for one in (finder, bound):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(finder.getsockname())
     return bound
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recovery.lab.line import Line
 from recovery.lab.nginxconf import Gateway
+from recovery.lab.sickness import How
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,8 @@ class Host:
     Attributes:
         root: The folder in which its sessions start, and which pulih owns.
         service: What it serves; None for a unit.
+        line: The line of its office; an endpoint's host has a fast one of its own.
+        sick: What is wrong with it; None while nothing is.
         gateway: The configuration its gateway runs with; None while it does not run.
         running: By system service, the name of the release whose files it was started or reloaded with.
     """
@@ -42,6 +46,8 @@ class Host:
     name: str
     root: Path
     service: Service | None
+    line: Line = field(default_factory=Line)
+    sick: How | None = None
     gateway: Gateway | None = None
     running: dict[str, str] = field(default_factory=dict[str, str])
 

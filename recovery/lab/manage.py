@@ -1,4 +1,4 @@
-"""What can be done to a lab that is there: lose a data centre, ask how it is, end it."""
+"""What can be done to a lab that is there: lose a data centre, make units sick, ask how it is, end it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from recovery.errors import LabError
-from recovery.lab import orders
+from recovery.lab import orders, sickness
 from recovery.lab.setup import Layout
+from recovery.lab.sickness import How
 
 _END_WITHIN_S = 20
 _PAUSE_S = 0.01
@@ -34,6 +35,9 @@ class LabStatus:
         lost: Those that were lost; empty for a lab that has ended, which forgets it.
         with_release: Units with a current release in their folder.
         serving: Units whose gateway reaches an endpoint that serves.
+        broken: By unit or endpoint, what is wrong with it; empty for a lab that has ended.
+        slow: By office, the latency (milliseconds) and the rate (thousands of bits a second, 0 for no limit) of a line
+            that is slow; empty for a lab that has ended.
     """
 
     folder: Path
@@ -44,6 +48,21 @@ class LabStatus:
     lost: tuple[str, ...]
     with_release: int
     serving: int
+    broken: Mapping[str, How]
+    slow: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Healed:
+    """What was not well and is now.
+
+    Attributes:
+        units: Units and endpoints.
+        offices: Those whose line was slow.
+    """
+
+    units: tuple[str, ...]
+    offices: tuple[str, ...]
 
 
 def lose(folder: Path, data_centre: str) -> int:
@@ -56,6 +75,53 @@ def lose(folder: Path, data_centre: str) -> int:
         LabError: No lab runs there, it has no such data centre, or that is lost already.
     """
     return int(orders.give(_running(folder).control, {"do": "lose", "data_centre": data_centre})["units"])
+
+
+def break_unit(folder: Path, unit: str, how: str) -> None:
+    """Make a unit sick for new connections and commands, in place of whatever it had, until it is healed.
+
+    Args:
+        folder: The lab's.
+        unit: Name of a unit or an endpoint.
+        how: One of `How`.
+
+    Raises:
+        LabError: No lab runs there, it has no such unit, or there is no such sickness.
+    """
+    orders.give(_running(folder).control, {"do": "break", "host": unit, "how": sickness.read(how)})
+
+
+def heal_unit(folder: Path, unit: str | None) -> Healed:
+    """Make a unit well again; without one every unit and every line.
+
+    Raises:
+        LabError: No lab runs there, or it has no such unit.
+    """
+    order = {"do": "heal"} if unit is None else {"do": "heal", "host": unit}
+    told = orders.give(_running(folder).control, order)
+    return Healed(units=tuple(told["hosts"]), offices=tuple(told["offices"]))
+
+
+def slow(folder: Path, office: str, latency_ms: int, kbit_s: int) -> int:
+    """Give an office's line a latency and a rate; zeros make it as fast as it goes.
+
+    The lab process delays the bytes of the office's SSH connections and test transactions, in each direction: it is no
+    imitation of a network (see `recovery.lab.line`). Takes effect for new connections at once.
+
+    Args:
+        folder: The lab's.
+        office: Its name.
+        latency_ms: How long a byte is on its way, in each direction, milliseconds.
+        kbit_s: Rate in each direction, thousands of bits a second, shared by the office's units; 0 for no limit.
+
+    Returns:
+        How many units hang on it.
+
+    Raises:
+        LabError: No lab runs there, it has no such office, or a number is negative.
+    """
+    order = {"do": "slow", "office": office, "latency_ms": latency_ms, "kbit_s": kbit_s}
+    return int(orders.give(_running(folder).control, order)["hosts"])
 
 
 def status(folder: Path) -> LabStatus:
@@ -72,9 +138,11 @@ def status(folder: Path) -> LabStatus:
     if alive:
         told = orders.give(layout.control, {"do": "status"})
         lost, with_release, serving = tuple(told["lost"]), int(told["with_release"]), int(told["serving"])
+        broken = {name: How(word) for name, word in told["broken"].items()}
+        slowed = {office: (int(latency_ms), int(kbit_s)) for office, (latency_ms, kbit_s) in told["slow"].items()}
     else:
         with_release = sum((Path(unit["dir"]) / "current").is_dir() for unit in units.values())
-        lost, serving = (), 0
+        lost, serving, broken, slowed = (), 0, {}, {}
     return LabStatus(
         folder=layout.folder,
         pid=int(card["pid"]),
@@ -84,6 +152,8 @@ def status(folder: Path) -> LabStatus:
         lost=lost,
         with_release=with_release,
         serving=serving,
+        broken=broken,
+        slow=slowed,
     )
 
 

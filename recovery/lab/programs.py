@@ -14,6 +14,7 @@ from recovery.lab import nginxconf, shapes
 from recovery.lab.curl import Curl, CurlError
 from recovery.lab.hosts import Host
 from recovery.lab.nginxconf import ShapeError
+from recovery.lab.sickness import How
 from recovery.lab.standins import Answer, Question
 
 _MAX_FILE_BYTES = 1_048_576
@@ -42,7 +43,7 @@ class Programs:
         try:
             match question.program:
                 case "nginx":
-                    return _nginx(question)
+                    return _nginx(host, question)
                 case "chronyd":
                     return _chronyd(question)
                 case "nft":
@@ -50,7 +51,7 @@ class Programs:
                 case "systemctl":
                     return await self._systemctl(host, question.words)
                 case "df":
-                    return _df(question)
+                    return _df(host, question)
                 case "curl":
                     return await _curl(host, question.words)
                 case _:
@@ -78,7 +79,7 @@ class Programs:
         return Answer()
 
 
-def _nginx(question: Question) -> Answer:
+def _nginx(host: Host, question: Question) -> Answer:
     options = _options(question.words, flags="tqT", valued="pcge")
     if "t" not in options:
         return _failed("nginx", "systemd starts it, the lab only tests its configuration (-t)")
@@ -88,6 +89,17 @@ def _nginx(question: Question) -> Answer:
     for name in shapes.files_beside(directives):
         if not (path.parent / name).is_file():
             raise ShapeError(f"cannot load {name}: no such file beside {path.name}")
+    if host.sick is How.VALIDATE_FAILS:
+        # As nginx 1.22 with OpenSSL 3 says it, of a unit whose key was made anew and whose certificate was not.
+        key = host.root / "private" / "tls.key"
+        mismatch = "(SSL: error:05800074:x509 certificate routines::key values mismatch)"
+        return Answer(
+            status=1,
+            err=[
+                f'nginx: [emerg] SSL_CTX_use_PrivateKey("{key}") failed {mismatch}',
+                f"nginx: configuration file {path} test failed",
+            ],
+        )
     if "q" in options:
         return Answer()
     return Answer(err=[f"nginx: configuration file {path} test is successful"])
@@ -110,7 +122,7 @@ def _nft(question: Question) -> Answer:
     return Answer()
 
 
-def _df(question: Question) -> Answer:
+def _df(host: Host, question: Question) -> Answer:
     paths = [word for word in question.words if not word.startswith("-")]
     if set("".join(word.lstrip("-") for word in question.words if word.startswith("-"))) != set("Pk"):
         return _failed("df", "the lab knows -P and -k together")
@@ -121,6 +133,8 @@ def _df(question: Question) -> Answer:
         except OSError as error:
             return _failed("df", f"{path}: {error.strerror}")
         total, free = (blocks * disk.f_frsize // 1024 for blocks in (disk.f_blocks, disk.f_bavail))
+        if host.sick is How.DISK_FULL:
+            free = 0
         share = round(100 * (total - free) / total) if total else 0
         lines.append(f"lab {total} {total - free} {free} {share}% /")
     return Answer(out=lines)

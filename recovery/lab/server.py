@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncssh
 
 from recovery.errors import LabError
-from recovery.lab import orders, reaper
+from recovery.lab import orders, reaper, sickness
 from recovery.lab.setup import Layout, Setup
 from recovery.lab.shell import FIRST_FREE
 from recovery.lab.world import World
@@ -59,13 +59,15 @@ async def _serve(layout: Layout, setup: Setup, ready: Callable[[], None]) -> Non
 
 
 async def _take_orders(path: Path, world: World) -> asyncio.Server:
-    """Take orders from now on; a socket that an earlier lab left is replaced."""
+    """Take orders from now on, one at a time; a socket that an earlier lab left is replaced."""
+    turn = asyncio.Lock()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             order = json.loads(await reader.readline())
             try:
-                said = _obey(world, order)
+                async with turn:
+                    said = await _obey(world, order)
             except LabError as error:
                 said = {"refused": str(error)}
             writer.write(json.dumps(said).encode() + b"\n")
@@ -86,10 +88,20 @@ def _bound(path: Path) -> socket.socket:
     return listener
 
 
-def _obey(world: World, order: orders.Words) -> orders.Words:
+async def _obey(world: World, order: orders.Words) -> orders.Words:
     match order:
         case {"do": "lose", "data_centre": str(data_centre)}:
             return {"units": world.lose(data_centre)}
+        case {"do": "break", "host": str(name), "how": str(word)}:
+            await world.fall_sick(name, sickness.read(word))
+            return {}
+        case {"do": "heal", "host": str(name)}:
+            return {"hosts": [name] if await world.heal(name) else [], "offices": []}
+        case {"do": "heal"}:
+            hosts, offices = await world.heal_all()
+            return {"hosts": hosts, "offices": offices}
+        case {"do": "slow", "office": str(office), "latency_ms": int(latency_ms), "kbit_s": int(kbit_s)}:
+            return {"hosts": await world.slow(office, latency_ms, kbit_s)}
         case {"do": "cut", "host": str(name)}:
             world.cut(name)
             return {}

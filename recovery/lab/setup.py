@@ -29,6 +29,7 @@ class HostSetup:
     """One SSH host.
 
     Attributes:
+        office: The office whose line it hangs on; None for an endpoint's host.
         root: Its folder.
         key: Its private host key in OpenSSH's format.
         socket: File descriptor of a socket bound to its SSH address and port.
@@ -36,6 +37,7 @@ class HostSetup:
     """
 
     name: str
+    office: str | None
     root: str
     key: str
     socket: int

@@ -14,14 +14,15 @@ from pathlib import Path
 import asyncssh
 
 from recovery.lab.hosts import Host
+from recovery.lab.listener import Listener
 from recovery.lab.reaper import end_sessions
 from recovery.lab.shell import Ask, Shell, environment
+from recovery.lab.sickness import How
 
 log = logging.getLogger("pulih.lab")
 
 _WINDOW_BYTES = 131_072
 _LOGIN_WITHIN_S = 30
-_BACKLOG = 128
 
 
 class Keeper:
@@ -59,7 +60,7 @@ class Keeper:
 
 
 class Door:
-    """The SSH server of one host.
+    """The SSH server of one host, which behaves as the host's health and its office's line say.
 
     Args:
         host: The host.
@@ -72,18 +73,30 @@ class Door:
         self.host = host
         self.keeper = keeper
         self._key = key
-        self._socket = bound
-        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._listener = Listener(bound)
+        self._is_closed = False
         self._connections: set[asyncssh.SSHServerConnection] = set()
 
-    async def open(self) -> None:
-        """Take connections from now on."""
-        self._acceptor = await asyncssh.listen(
-            sock=self._socket,
-            backlog=_BACKLOG,
+    async def settle(self) -> None:
+        """Take connections from now on, or refuse them, as the host and its line are now."""
+        host = self.host
+        if host.sick is How.UNREACHABLE:
+            await self._listener.refuse()
+            self.cut()
+        elif host.line.is_slow:
+            await self._listener.take_over(host.line, self._options())
+        else:
+            await self._listener.take(self._options())
+
+    def _options(self) -> asyncssh.SSHServerConnectionOptions:
+        if self.host.sick is How.WRONG_HOST_KEY:
+            key = asyncssh.generate_private_key("ssh-ed25519")  # pyright: ignore[reportUnknownMemberType] - its kwargs
+        else:
+            key = asyncssh.import_private_key(self._key)
+        return asyncssh.SSHServerConnectionOptions(
             config=None,
             server_factory=partial(_Server, self),
-            server_host_keys=[asyncssh.import_private_key(self._key)],
+            server_host_keys=[key],
             kex_algs=["curve25519-sha256", "curve25519-sha256@libssh.org"],
             encryption_algs=["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr"],
             mac_algs=["hmac-sha2-256-etm@openssh.com", "hmac-sha2-256"],
@@ -103,17 +116,22 @@ class Door:
         )
 
     def close(self) -> None:
-        """Refuse connections, break those there are, kill what runs here."""
-        if self._acceptor is not None:
-            self._acceptor.close()
-            self._acceptor = None
+        """Refuse connections for good, break those there are, kill what runs here."""
+        self._is_closed = True
+        self._listener.close()
         self.cut()
         sessions = self.keeper.sessions(self.host)
         if sessions:
             end_sessions(sessions)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it refuses connections for good."""
+        return self._is_closed
+
     def cut(self) -> None:
         """Break the connections there are; commands go on, and new connections are taken."""
+        self._listener.cut()
         for connection in tuple(self._connections):
             connection.abort()
 
@@ -125,8 +143,14 @@ class Door:
         """Take note of the end of a connection."""
         self._connections.discard(connection)
 
-    def start(self, command: str, channel: asyncssh.SSHServerChannel[bytes]) -> Shell:
-        """Start a command here."""
+    def start(self, command: str, channel: asyncssh.SSHServerChannel[bytes]) -> Shell | None:
+        """Start a command here; nothing at all where the host hangs, and nothing is ever answered.
+
+        Raises:
+            OSError: It could not be started.
+        """
+        if self.host.sick is How.HANG:
+            return None
         return self.keeper.start(self.host, command, channel)
 
 

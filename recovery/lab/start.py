@@ -25,7 +25,7 @@ from recovery.lab.fresh import FIRST_DESCRIPTOR, FreshHost, make_client_key
 from recovery.lab.launch import launch
 from recovery.lab.pick import pick
 from recovery.lab.setup import Layout, Setup
-from recovery.model.estate import Endpoint, Estate, Region, Unit
+from recovery.model.estate import Endpoint, Estate, Region
 
 SCHEMA = "pulih/lab/v1"
 SHIPPED = Path(__file__).resolve().parents[2] / "infra" / "estate"
@@ -77,8 +77,13 @@ def _bring_up(layout: Layout, practised: Estate, regions: tuple[Region, ...], lo
     client_key = make_client_key(layout.keys)
     standins.write(layout.stand_ins)
     with _many_files():
-        hosts = [FreshHost.make(unit.name, layout.units) for unit in _units(regions)]
-        hosts += [FreshHost.make(one.name, layout.endpoints, one) for one in _endpoints(practised)]
+        hosts = [
+            FreshHost.make(unit.name, layout.units, office=office.name)
+            for region in regions
+            for office in region.offices
+            for unit in office.units
+        ]
+        hosts += [FreshHost.make(one.name, layout.endpoints, endpoint=one) for one in _endpoints(practised)]
         sockets = [bound for host in hosts for bound in host.sockets]
         try:
             places = {host.name: host.place() for host in hosts}
@@ -94,10 +99,6 @@ def _bring_up(layout: Layout, practised: Estate, regions: tuple[Region, ...], lo
         finally:
             for bound in sockets:
                 bound.close()
-
-
-def _units(regions: tuple[Region, ...]) -> list[Unit]:
-    return [unit for region in regions for office in region.offices for unit in office.units]
 
 
 def _endpoints(estate: Estate) -> list[Endpoint]:

@@ -12,8 +12,10 @@ from pathlib import Path
 from recovery.errors import LabError
 from recovery.lab.endpoints import Front
 from recovery.lab.hosts import Host, Service
+from recovery.lab.line import Line
 from recovery.lab.programs import Programs
 from recovery.lab.setup import Layout, Setup
+from recovery.lab.sickness import How, unknown
 from recovery.lab.ssh import Door, Keeper
 
 log = logging.getLogger("pulih.lab")
@@ -28,12 +30,16 @@ class Tally:
         lost: Data centres that were lost.
         with_release: Units with a current release.
         serving: Units whose gateway reaches an endpoint that serves.
+        broken: By host, what is wrong with it.
+        slow: By office, the latency (milliseconds) and the rate (thousands of bits a second) of its line.
     """
 
     units: int
     lost: tuple[str, ...]
     with_release: int
     serving: int
+    broken: dict[str, How]
+    slow: dict[str, tuple[int, int]]
 
 
 class World:
@@ -57,6 +63,7 @@ class World:
         self._doors: dict[Host, Door] = {}
         self._fronts: dict[tuple[str, int], Front] = {}
         self._at: dict[tuple[str, int], Host] = {}
+        self._lines: dict[str, Line] = {}
         self._lost: list[str] = []
         for told in setup.hosts:
             service = told.service and Service(
@@ -66,7 +73,8 @@ class World:
                 port=told.service.port,
                 app_port=told.service.app_port,
             )
-            host = Host(name=told.name, root=Path(told.root), service=service)
+            line = Line() if told.office is None else self._lines.setdefault(told.office, Line())
+            host = Host(name=told.name, root=Path(told.root), service=service, line=line)
             self._hosts.append(host)
             self._doors[host] = Door(host, told.key, socket.socket(fileno=told.socket), self.keeper)
             if told.service and service:
@@ -77,7 +85,7 @@ class World:
     async def open(self) -> None:
         """Take SSH connections at every host."""
         for door in self._doors.values():
-            await door.open()
+            await door.settle()
 
     def close(self) -> None:
         """Refuse everything."""
@@ -104,6 +112,7 @@ class World:
         self._lost.append(data_centre)
         served = [host for host in self._hosts if host.service is None and self._serves(host, data_centre)]
         for host in hosts:
+            host.sick = None  # it has worse now
             self._doors[host].close()
         for (address, port), front in self._fronts.items():
             if self._at[address, port] in hosts:
@@ -116,6 +125,62 @@ class World:
         _remove(rubbish)
         log.info("lost %s: %d endpoints, %d units erased", data_centre, len(hosts), len(served))
         return len(served)
+
+    async def fall_sick(self, name: str, how: How) -> None:
+        """Make a host sick, in place of whatever it had.
+
+        Raises:
+            LabError: There is no such host, or it is lost with its data centre.
+        """
+        host = self._host(name)
+        if host.service is not None and self._doors[host].is_closed:
+            raise LabError(f"{name} is lost with {host.service.data_centre}, so nothing more can happen to it")
+        host.sick = how
+        await self._doors[host].settle()
+        log.info("%s is sick: %s", name, how)
+
+    async def heal(self, name: str) -> bool:
+        """Make a host well; False when it was not sick.
+
+        Raises:
+            LabError: There is no such host.
+        """
+        host = self._host(name)
+        if host.sick is None:
+            return False
+        host.sick = None
+        await self._doors[host].settle()
+        log.info("%s is well again", name)
+        return True
+
+    async def heal_all(self) -> tuple[list[str], list[str]]:
+        """Make every host well and every line fast; returns the hosts and the offices."""
+        hosts = [host.name for host in self._hosts if await self.heal(host.name)]
+        offices = [office for office, line in self._lines.items() if line.is_slow]
+        for office in offices:
+            await self.slow(office, 0, 0)
+        return hosts, offices
+
+    async def slow(self, office: str, latency_ms: int, kbit_s: int) -> int:
+        """Give an office's line another latency and rate; zeros make it as fast as it goes.
+
+        Returns:
+            How many hosts hang on it.
+
+        Raises:
+            LabError: There is no such office, or a number is negative.
+        """
+        line = self._lines.get(office)
+        if line is None:
+            raise unknown("office", office, self._lines)
+        if latency_ms < 0 or kbit_s < 0:
+            raise LabError("a line's latency and rate are 0 or more")
+        line.change(latency_ms, kbit_s)
+        hosts = [host for host in self._hosts if host.line is line]
+        for host in hosts:
+            await self._doors[host].settle()
+        log.info("the line of %s: %d ms, %d kbit/s", office, latency_ms, kbit_s)
+        return len(hosts)
 
     def cut(self, name: str) -> None:
         """Break every connection to a host, as a line that is cut for a moment.
@@ -133,13 +198,15 @@ class World:
             lost=tuple(self._lost),
             with_release=sum(host.release() is not None for host in units),
             serving=sum(self._is_serving(host) for host in units),
+            broken={host.name: host.sick for host in self._hosts if host.sick is not None},
+            slow={office: (line.latency_ms, line.kbit_s) for office, line in self._lines.items() if line.is_slow},
         )
 
     def _host(self, name: str) -> Host:
         for host in self._hosts:
             if host.name == name:
                 return host
-        raise LabError(f"no unit and no endpoint {name} in this lab")
+        raise unknown("unit or endpoint", name, [host.name for host in self._hosts])
 
     def _serves(self, unit: Host, data_centre: str) -> bool:
         """Whether the configuration that a unit's gateway was loaded with leads to a data centre."""
@@ -148,7 +215,7 @@ class World:
 
     def _is_serving(self, unit: Host) -> bool:
         front = unit.gateway and self._fronts.get(unit.gateway.probe_goes_to)
-        return bool(front and front.is_open)
+        return bool(front and front.is_serving)
 
     async def _gateway_changed(self, host: Host) -> None:
         if host.service is not None:

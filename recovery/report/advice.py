@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from recovery.model.outcome import Cause
 
-AGAIN = "Mend what is named below, then run the same command again: units already in place cost a compare."
+AGAIN = "Mend what is named below, then `pulih resume {run}`: units already in place cost a compare."
+VERIFY_AGAIN = "Mend what is named below, then verify again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ ADVICE: Mapping[Cause, Advice] = {
     ),
     Cause.TIMEOUT: Advice(
         "The unit was reached but did not answer in time.",
-        "Look at its load and its line; if it hangs, have it restarted at the office.",
+        "Look at its load and its line; if it hangs, have it restarted.",
     ),
     Cause.HOST_KEY: Advice(
         "The unit showed another host key than the declared one; nothing was sent to it.",
@@ -42,7 +43,7 @@ ADVICE: Mapping[Cause, Advice] = {
     ),
     Cause.VALIDATE_FAILED: Advice(
         "A program on the unit refused the new files; it was left as it was.",
-        "Read the reason and correct the template or the declaration.",
+        "Read the reason: correct the template or the declaration, or the key or certificate that the unit holds.",
     ),
     Cause.PROBE_FAILED: Advice(
         "The test transaction through the unit was not answered by the right service.",
@@ -50,7 +51,7 @@ ADVICE: Mapping[Cause, Advice] = {
     ),
     Cause.STALE_EPOCH: Advice(
         "Another run has taken over the right to write to the unit.",
-        "Find out whose it is and let it finish.",
+        "Find out whose it is and let it finish; if nobody is at work and the leases were lost, use --break-glass.",
     ),
     Cause.BAD_ANSWER: Advice(
         "The unit answered something that pulih does not know.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from recovery.model.outcome import Outcome, RunResult, State
-from recovery.report.advice import ADVICE, AGAIN, exit_meaning
+from recovery.report.advice import ADVICE, AGAIN, VERIFY_AGAIN, exit_meaning
 from recovery.report.facts import (
     ServiceActual,
     by_region,
@@ -105,7 +105,7 @@ def _failures(result: RunResult) -> Iterator[str]:
         return
     yield "## Not verified, and what to do next"
     yield ""
-    yield AGAIN
+    yield VERIFY_AGAIN if result.verb == "verify" else AGAIN.format(run=result.run)
     yield ""
     for cause, members in groups:
         yield f"### {cause.value} ({len(members):,})"

@@ -114,8 +114,8 @@ def took_too_long(target: Target, doing: str, limit_s: float) -> CommandTimeoutE
     """All of it took too long."""
     return CommandTimeoutError(
         target.name,
-        f"not done within {limit_s:g} s, last seen {doing} at {way(target)}; the connection has been closed "
-        "(see what holds the unit, or raise unit_s)",
+        f"not done within {limit_s:.3g} s, last seen {doing} at {way(target)}; the connection has been "
+        f"closed (a unit has {target.timeouts.unit_s:g} s in all: see what holds it, or raise unit_s)",
     )
 
 

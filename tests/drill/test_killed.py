@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recovery import lab
-from tests.drill.watching import Witness, begin, finished, pulih, roots, wait_for
+from tests.drill.watching import PULIH, Witness, begin, finished, pulih, roots, wait_for
 
 UNITS = 60
 
@@ -142,6 +143,11 @@ def test_a_stopped_writer_is_taken_over_and_refused_when_it_wakes(home: Path) ->
     assert recover.returncode == 4, out
     assert "taken over" in out
     assert pulih("drift", "--estate", estate).returncode == 0
+    told = pulih("report", run, "--estate", estate, "--output", "json")
+    assert told.returncode == 0, told.stderr
+    stored = json.loads((home / ".pulih" / "runs" / run / "report.json").read_text())
+    for report in (json.loads(told.stdout), stored):
+        assert (report["exit_code"], report["totals"]["verified"]) == (0, UNITS)
 
 
 def test_an_estate_that_moved_by_one_byte_refuses_the_run_and_an_edited_journal_is_found(home: Path) -> None:
@@ -164,3 +170,27 @@ def test_an_estate_that_moved_by_one_byte_refuses_the_run_and_an_edited_journal_
     journal.write_bytes(content)
     for verb in (["resume", run], ["runs"], ["runs", "show", run], ["report", run], ["cancel", run]):
         assert pulih(*verb, "--estate", str(estate)).returncode == 6, verb
+
+
+def test_a_plan_whose_waves_were_edited_is_refused(home: Path) -> None:
+    estate = str(home / "estate")
+    plan = home / "plan.json"
+    assert pulih("plan", "--lost", "pdns-2", "--out", str(plan), "--estate", estate).returncode == 0
+    edited = json.loads(plan.read_text())
+    edited["waves"] = edited["waves"][:1]
+    plan.write_text(json.dumps(edited))
+    refused = pulih("recover", str(plan), "--yes", "--estate", estate)
+    assert refused.returncode == 5
+    assert "its waves would not be what is carried out" in refused.stderr
+
+
+def test_a_hang_up_does_not_stop_a_run_that_was_started_with_nohup(home: Path) -> None:
+    before = {path.name for path in (home / ".pulih" / "runs").iterdir()}
+    verb = ["recover", "--lost", "pdns-2", "--yes", "--parallel", "4", "--estate", str(home / "estate")]
+    recover = subprocess.Popen(
+        ["nohup", *PULIH, *verb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
+    )
+    wait_for(home, before, 5, recover)
+    recover.send_signal(signal.SIGHUP)
+    out, _ = recover.communicate(timeout=60)
+    assert recover.returncode == 0, out

@@ -72,7 +72,7 @@ def hosts(tmp_path: Path) -> Iterator[dict[str, str]]:
         environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PULIH_SSH_KEY": str(servers.key_file),
-            "PULIH_ESTATE": "examples/two-offices",
+            "PULIH_ESTATE": "my-estate",
         }
         yield environment
 
@@ -103,9 +103,9 @@ def on_loopback(estate: Estate, servers: SshServers, units: Path) -> Estate:
 def test_the_readme_works_as_it_is_typed(tmp_path: Path, hosts: dict[str, str]) -> None:
     typed = commands()
     assert typed[0] == ". .venv/bin/activate"
-    assert typed[1] == "export PULIH_ESTATE=examples/two-offices"
+    assert typed[2] == "export PULIH_ESTATE=my-estate"
     said: dict[str, str] = {}
-    for line in typed[2:]:
+    for line in (typed[1], *typed[3:]):
         done = subprocess.run(shlex.split(line), cwd=tmp_path, env=hosts, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{line}: {done.stdout}\n{done.stderr}"
         said[shlex.split(line)[1]] = done.stdout
@@ -113,7 +113,7 @@ def test_the_readme_works_as_it_is_typed(tmp_path: Path, hosts: dict[str, str]) 
     assert "0 different" in said["drift"]
     assert "3 of 3 units verified at standby" in said["recover"]
     assert "recover" in said["runs"]
-    placement = (tmp_path / "examples" / "two-offices" / "placement.yaml").read_text()
+    placement = (tmp_path / "my-estate" / "placement.yaml").read_text()
     assert "passport: standby" in placement
     settings = tmp_path / "units" / "three-rivers-passport" / "current" / "counter" / "settings.json"
     assert 'Border post \\"Three Rivers\\" (Tři řeky)' in settings.read_text()

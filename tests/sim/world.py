@@ -111,7 +111,7 @@ class SimMachine:
         return BEGIN + timedelta(seconds=asyncio.get_running_loop().time())
 
     def me(self) -> Process:
-        return Process(boot="boot", pid=self.pid, started="1", where=f"operator-{self.pid}")
+        return Process(machine="m", boot="boot", namespace="n", pid=self.pid, started="1", where=f"operator-{self.pid}")
 
     def is_dead(self, process: Process) -> bool:
         return process.pid in self._dead

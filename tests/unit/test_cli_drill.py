@@ -157,7 +157,18 @@ def test_a_lab_that_runs_in_the_folder_already_is_left_alone(
     fake: FakeLab, tmp_path: Path, capsys: Capture, monkeypatch: Patch
 ) -> None:
     def alive(folder: Path) -> LabStatus:
-        return LabStatus(folder=folder, pid=1, alive=True, units=3, data_centres=(), lost=(), with_release=0, serving=0)
+        return LabStatus(
+            folder=folder,
+            pid=1,
+            alive=True,
+            units=3,
+            data_centres=(),
+            lost=(),
+            with_release=0,
+            serving=0,
+            broken={},
+            slow={},
+        )
 
     monkeypatch.setattr(lab, "status", alive)
     said = pulih(capsys, "drill", "--units", 3, "--report-dir", tmp_path / "r", "--dir", tmp_path / "lab")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from recovery.errors import BrokenRecordError
+from recovery.errors import BrokenRecordError, LeaseLostError
 from recovery.journal import Journal, read
 
 AT = datetime(2024, 6, 20, 0, 54, tzinfo=UTC)
@@ -48,7 +48,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_was_torn_and_the_journal_goes_o
     path = tmp_path / "journal"
     content = written(path, lines=3)
     whole = content.splitlines(keepends=True)
-    for kept in range(1, len(whole[2]) - 1):
+    for kept in range(1, len(whole[2])):
         path.write_bytes(b"".join(whole[:2]) + whole[2][:kept])
         assert len(read(path)) == 2
     journal = Journal(path)
@@ -59,3 +59,14 @@ def test_a_torn_last_line_is_dropped_wherever_it_was_torn_and_the_journal_goes_o
 
 def test_a_journal_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert read(tmp_path / "none") == ()
+
+
+def test_a_writer_whose_journal_another_has_gone_on_with_writes_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    stopped = Journal(path)
+    stopped.append("unit-started", AT, {"name": "a"})
+    other = Journal(path)
+    other.append("unit-started", AT, {"name": "b"})
+    with pytest.raises(LeaseLostError, match="conducted by another process"):
+        stopped.append("unit-finished", AT, {"name": "a"})
+    assert [line.data["name"] for line in read(path)] == ["a", "b"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class Hands:
         return self.time
 
     def me(self) -> Process:
-        return Process(boot="boot", pid=self.pid, started="1", where="duty@ops-1")
+        return Process(machine="m", boot="boot", namespace="n", pid=self.pid, started="1", where="duty@ops-1")
 
     def is_dead(self, process: Process) -> bool:
         return process.pid in self.dead
@@ -134,5 +135,7 @@ def test_this_process_lives_and_one_that_ended_does_not() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
     assert not processes.is_dead(me)
-    assert processes.is_dead(Process(boot=me.boot, pid=child.pid, started=me.started, where=me.where))
-    assert not processes.is_dead(Process(boot="another machine", pid=child.pid, started="1", where="x"))
+    assert processes.is_dead(replace(me, pid=child.pid))
+    assert not processes.is_dead(replace(me, namespace="another", pid=child.pid))
+    assert processes.is_dead(replace(me, boot="an earlier one")) is bool(me.machine)
+    assert not processes.is_dead(replace(me, machine="another", boot="another", pid=child.pid))

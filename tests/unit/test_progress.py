@@ -242,7 +242,7 @@ def test_plain_progress_has_a_line_a_wave_begun_and_a_line_a_wave_ended() -> Non
     many = len(last.steps)
     assert lines[-3:] == [
         f"wave {count}/{count} {last.name}: {many} steps",
-        f"wave {last.name} passed: {many} of {many} in {many}.0 s",
+        f"wave {last.name} passed: {many} of {many} verified in {many}.0 s",
         f"recover ended after {steps} s",
     ]
 

@@ -32,7 +32,7 @@ Endpoints at the data centres: 1 of 1 verified.
 
 ## Not verified, and what to do next
 
-Mend what is named below, then run the same command again: units already in place cost a compare.
+Mend what is named below, then `pulih resume 20261123-170000`: units already in place cost a compare.
 
 ### disk-full (1)
 

@@ -77,3 +77,26 @@ def test_one_that_stops_waiting_gives_its_turn_to_the_next() -> None:
             pass
 
     asyncio.run(scenario())
+
+
+def test_everybody_may_stop_waiting_at_once() -> None:
+    plan, _ = routine(an_estate_of(40, regions=2), "", Selection())
+    steps = [step for step in plan.steps() if step.region is not None]
+
+    async def scenario() -> None:
+        slots = Slots(LIMITS, parallel=3)
+
+        async def one(step: Step) -> None:
+            async with slots.place(step):
+                await asyncio.sleep(60)
+
+        tasks = [asyncio.create_task(one(step)) for step in steps]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(error, asyncio.CancelledError) for error in ended), ended
+        async with asyncio.timeout(1), slots.place(steps[0]):
+            pass
+
+    asyncio.run(scenario())
