@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recovery.cli import loading, storing
 from recovery.cli.asking import asking
-from recovery.cli.connecting import transport
+from recovery.cli.connecting import leases_store, transport
 from recovery.cli.context import now, where
 from recovery.cli.guarded import Guarded, tell_of_failures
 from recovery.cli.interrupted import Ledger
@@ -37,7 +37,6 @@ from recovery.record import Recorder
 from recovery.render import Renderer
 from recovery.runbook import conduct
 from recovery.runs import Runs
-from recovery.store import FileStore
 from recovery.survey import Survey, largest_epoch
 
 Planner = Callable[[loading.Declared], tuple[Plan, Estate]]
@@ -106,7 +105,7 @@ def carry_out(
     with ExitStack() as stack:
         transcript = stack.enter_context(Transcript(settings.log)) if settings.log is not None else None
         above = _largest_epoch(settings, sound, plan, estate, chance) if settings.break_glass else 0
-        lease = Leases(FileStore(settings.state), clock, processes, chance).take(
+        lease = Leases(leases_store(sound.estate, settings.state), clock, processes, chance).take(
             scopes(plan), run, over=None if resumed is None else run, above=above
         )
         stack.callback(_tell_of, "the lease could not be given back", lease.release)

@@ -30,6 +30,11 @@ def state_folder(estate: Path) -> Path:
     return Path(named) if named else Path(os.path.abspath(estate)).parent / ".pulih"  # noqa: PTH100 no link followed
 
 
+def environment_leases() -> str | None:
+    """Return what `PULIH_LEASES` says."""
+    return os.environ.get("PULIH_LEASES") or None
+
+
 def ssh_key() -> str | None:
     """Return the private key file that `PULIH_SSH_KEY` names."""
     return os.environ.get("PULIH_SSH_KEY") or None

@@ -225,6 +225,12 @@ Network = Annotated[str, AfterValidator(_network), _schema("string")]
 HostKeyLine = Annotated[str, AfterValidator(_host_key), _schema("string", pattern=_KEY_PATTERN)]
 Root = Annotated[str, AfterValidator(_root), _pattern(_ROOT)]
 TimeZone = Annotated[str, AfterValidator(_time_zone), _schema("string")]
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]+)?(\?[A-Za-z0-9=&:/._%-]+)?")
+StoreAddress = Annotated[
+    str,
+    AfterValidator(_matching(_S3, "s3://BUCKET/PREFIX?region=REGION")),
+    _schema("string", pattern=_S3.pattern),
+]
 FilePath = Annotated[str, AfterValidator(_path), _schema("string", minLength=1)]
 Truth = Annotated[bool, BeforeValidator(_truth), _schema("boolean")]
 Port = Annotated[int, *_integer(1, 65535, "a port")]

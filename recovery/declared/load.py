@@ -61,6 +61,7 @@ def load(folder: Path) -> Estate:
         staging=build.staging(estate),
         templates=templates,
         ssh_key=None if estate.ssh_key is None else beside(folder, estate.ssh_key),
+        leases=estate.leases,
         trust_anchors=trusted.content.decode(),
         limits=build.limits(estate.limits),
         timeouts=build.timeouts(estate.timeouts),

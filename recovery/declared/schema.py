@@ -26,6 +26,7 @@ from recovery.declared.fields import (
     Seconds,
     Share,
     Slug,
+    StoreAddress,
     TimeZone,
     Title,
     Truth,
@@ -100,6 +101,7 @@ class EstateFile(Block):
     staging: list[Network] = Field(default=[], description="networks of a practice estate beside loopback")
     templates: FilePath | None = Field(default=None, description="the folder of templates, from this folder")
     ssh_key: FilePath | None = Field(default=None, description="the private key a practice estate logs in with")
+    leases: StoreAddress | None = Field(default=None, description="the S3 store that operators share their leases in")
     trust_anchors: FilePath = Field(description="the PEM file of the certificates that gateways trust")
     limits: LimitsBlock = Field(description="the limits on units in flight at once")
     links: LinksBlock = Field(description="the classes of line")

@@ -64,6 +64,8 @@ def _estate(estate: Estate, folder: Path) -> dict[str, Value]:
         content["templates"] = _relative(estate.templates, folder)
     if estate.ssh_key is not None:
         content["ssh_key"] = _relative(estate.ssh_key, folder)
+    if estate.leases is not None:
+        content["leases"] = estate.leases
     limits, timeouts, wave_pass = estate.limits, estate.timeouts, estate.wave_pass
     return content | {
         "trust_anchors": TRUST_ANCHORS,

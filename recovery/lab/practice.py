@@ -78,6 +78,7 @@ def estate(
         practice=True,
         staging=(),
         ssh_key=ssh_key,
+        leases=None,
         limits=Limits(region=_AT_ONCE, bastion=_AT_ONCE, link=dict.fromkeys(LinkName, _AT_ONCE)),
         timeouts=_TIMEOUTS,
         wave_pass=_WAVE_PASS,

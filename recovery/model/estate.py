@@ -287,6 +287,7 @@ class Estate:
         practice: It may be connected to and is not the real one; loopback addresses or `staging` ranges only.
         templates: Folder of the templates, one subfolder a kind of unit.
         ssh_key: Private key file that a practice estate logs in with; None means agent or `PULIH_SSH_KEY`.
+        leases: `s3://…` of the store that operators share their leases in; None keeps them beside the estate.
         trust_anchors: PEM text of the certificates that gateways trust; public, never a private key.
         files_digest: `sha256:` over the bytes of every file of the estate but `placement.yaml`.
     """
@@ -300,6 +301,7 @@ class Estate:
     staging: tuple[IPv4Network | IPv6Network, ...]
     templates: Path
     ssh_key: Path | None
+    leases: str | None = None
     trust_anchors: str
     limits: Limits
     timeouts: Timeouts
