@@ -94,7 +94,7 @@ class Shell:
                 real = shutil.which("busybox", path=PATH)
             (programs / program).symlink_to(str(real))
         self.environment = {"PATH": str(programs)}
-        self.command = (str(programs / "sh"),) if name == "busybox" else ("/bin/dash",)
+        self.command: tuple[str, ...] = (str(programs / "sh"),) if name == "busybox" else ("/bin/dash",)
 
     def watched(self, *, kill_at: int = 0, after: bool = False) -> dict[str, str]:
         """Return an environment in which every program is counted, and the one with number `kill_at` kills the applier.
