@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,10 @@ from recovery.store import ConflictError, Document, Store
 
 TIME_TO_LIVE = timedelta(seconds=30)
 """A holder that has not been heard for this long may be taken over."""
+
+ENGINE_VERB = "up"
+"""The word in the names of runs that the engine conducts. They have no journal to resume: once such a holder is silent,
+whoever comes next takes over, and brings its units to the declaration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,10 @@ class Leases:
             except ConflictError as error:
                 lease.release()
                 raise HeldError(f"{scope} was taken by somebody else at this very moment: try again.") from error
+            except (PulihError, OSError):  # a store that fails half-way must not keep what it has let us take
+                with suppress(PulihError, OSError):
+                    lease.release()
+                raise
             lease.held[scope] = (held, version)
         return lease
 
@@ -147,9 +156,11 @@ class Leases:
             f"{holder.scope} is held by {holder.process.where} (process {holder.process.pid}) since "
             f"{holder.since:%Y-%m-%d %H:%M:%S} UTC, run {holder.run}, last heard {int(silent.total_seconds())} s ago."
         )
+        is_engine = f"-{ENGINE_VERB}-" in holder.run
         if silent <= TIME_TO_LIVE:
-            raise HeldError(f"{who} Wait for it, or stop it with `pulih cancel {holder.run}`.")
-        if over != holder.run:
+            stop = "with Ctrl-C where it runs" if is_engine else f"with `pulih cancel {holder.run}`"
+            raise HeldError(f"{who} Wait for it, or stop it {stop}.")
+        if over != holder.run and not is_engine:
             raise HeldError(
                 f"{who} It has been silent for longer than {int(TIME_TO_LIVE.total_seconds())} s. If it is not coming "
                 f"back, take over with `pulih resume {holder.run}`."
@@ -185,6 +196,10 @@ class Lease:
             return
         self._write(now, released=False)
         self._renewed = now
+
+    def is_fresh(self) -> bool:
+        """Whether the store has heard of us so lately that nobody may take over yet, with time to spare."""
+        return timedelta(0) <= self._leases.clock.now() - self._renewed < TIME_TO_LIVE * 2 / 3
 
     def release(self) -> None:
         """Give everything back; what somebody else has taken meanwhile is theirs."""

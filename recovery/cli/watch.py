@@ -78,5 +78,6 @@ class Watch:
         except LeaseLostError as error:
             self._halt = Halt(cause=Cause.STALE_EPOCH, reason=str(error), exit_code=HELD)
         except (PulihError, OSError) as error:
-            # A run that can't show that it lives might be taken over without knowing: it begins nothing more.
-            self.stop(f"its lease can't be renewed: {error}")
+            # A run that can't show that it lives might be taken over without knowing: then it begins nothing more.
+            if not self._lease.is_fresh():
+                self.stop(f"its lease can't be renewed: {error}")

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from recovery.declared import hostkeys
 from recovery.declared.nodes import quoted
+from recovery.model.bucket import Bucket
 
 MAX_TITLE = 200
 MAX_CONNECTIONS = 200
@@ -198,6 +199,14 @@ def _path(value: str) -> str:
     return value
 
 
+def _store(value: str) -> str:
+    try:
+        Bucket.parse(value)
+    except ValueError as error:
+        raise wrong(str(error)) from None
+    return value
+
+
 def _schema(kind: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": kind, **more})
 
@@ -225,12 +234,7 @@ Network = Annotated[str, AfterValidator(_network), _schema("string")]
 HostKeyLine = Annotated[str, AfterValidator(_host_key), _schema("string", pattern=_KEY_PATTERN)]
 Root = Annotated[str, AfterValidator(_root), _pattern(_ROOT)]
 TimeZone = Annotated[str, AfterValidator(_time_zone), _schema("string")]
-_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]+)?(\?[A-Za-z0-9=&:/._%-]+)?")
-StoreAddress = Annotated[
-    str,
-    AfterValidator(_matching(_S3, "s3://BUCKET/PREFIX?region=REGION")),
-    _schema("string", pattern=_S3.pattern),
-]
+StoreAddress = Annotated[str, AfterValidator(_store), _schema("string", pattern="^s3://")]
 FilePath = Annotated[str, AfterValidator(_path), _schema("string", minLength=1)]
 Truth = Annotated[bool, BeforeValidator(_truth), _schema("boolean")]
 Port = Annotated[int, *_integer(1, 65535, "a port")]

@@ -11,6 +11,7 @@ from recovery.declared.fields import number
 from recovery.declared.folders import Files
 from recovery.declared.names import place, units_of
 from recovery.declared.nodes import Data, Document, Location, block, blocks, quoted, text
+from recovery.model.bucket import Bucket
 
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _DOCUMENTATION = tuple(
@@ -40,6 +41,7 @@ def check(files: Files) -> None:
     places = list(_places(files))
     _shared(places)
     _allowed(files.estate, places)
+    _leases(files.estate)
     _modes(files.estate)
     _times(files.estate)
     _objectives(files.services)
@@ -90,6 +92,23 @@ def _allowed(estate: Document, places: list[_Place]) -> None:
         if address is not None and not any(address in network for network in networks):
             location = (*found.location, "address")
             found.document.add(location, f"found '{address}', expected {expected}", is_follow_up=True)
+
+
+def _leases(estate: Document) -> None:
+    """A practice estate has its regions' real names: in the real bucket it would hold the real leases."""
+    declared = text(estate.data, "leases")
+    if declared is None or text(estate.data, "practice") != "true":
+        return
+    try:
+        bucket = Bucket.parse(declared)
+    except ValueError:
+        return
+    if bucket.address is None or not any(bucket.address in network for network in [*_LOOPBACK, *_staging(estate)]):
+        message = (
+            f"found {bucket}, expected an endpoint at a loopback address, or at one of a network under `staging:`, "
+            "because estate.yaml says practice: true"
+        )
+        estate.add(("leases",), message, is_follow_up=True)
 
 
 def _staging(estate: Document) -> list[IPv4Network | IPv6Network]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -18,8 +17,6 @@ from recovery.lease import Leases
 from recovery.processes import Process
 from recovery.store import ConflictError
 from recovery.store_s3 import S3Store
-
-RUNNERS = 16
 
 
 @pytest.fixture
@@ -55,18 +52,6 @@ def test_a_document_is_written_only_over_the_version_that_was_read(address: str)
     assert (found.content, found.version) == (b"2", second)
     assert store.names("leases/") == ["leases/a.json"]
     assert store.names("other/") == []
-
-
-def test_of_sixteen_who_write_at_once_one_wins(address: str) -> None:
-    def one(number: int) -> bool:
-        try:
-            S3Store(address).put("leases/race.json", f"runner {number}".encode(), over=None)
-        except ConflictError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(RUNNERS) as pool:
-        assert sum(pool.map(one, range(RUNNERS))) == 1
 
 
 def test_a_write_whose_acknowledgement_was_lost_is_known_as_our_own(address: str) -> None:

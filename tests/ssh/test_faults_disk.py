@@ -1,4 +1,4 @@
-"""A disk that is full, without inodes or read-only, before a visit or in the middle of it: old or new, never a mixture."""
+"""A full disk, one without inodes or one read-only, before or during a visit: old or new, never a mixture."""
 
 from __future__ import annotations
 
