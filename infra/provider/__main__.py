@@ -1,0 +1,20 @@
+"""The provider's process: `python -m infra.provider ENGINE`. It prints its port, and nothing else ever."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from infra.provider.serving import serve
+
+
+def main() -> None:
+    """Serve the engine whose address is the last argument that is no option."""
+    engine = [word for word in sys.argv[1:] if not word.startswith("-")]
+    if not engine:
+        sys.exit("pulumi-resource-pulih is started by Pulumi, with the address of its engine")
+    asyncio.run(serve(engine[-1]))
+
+
+if __name__ == "__main__":
+    main()

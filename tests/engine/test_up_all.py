@@ -1,0 +1,161 @@
+"""`pulih up`: every stack with one command, on past a failed one, in order, with exit codes and a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.declaration import ROOT
+from recovery import lab
+from recovery.lab.sickness import How
+from tests.engine.practice import REGIONS, Practice
+
+pytestmark = pytest.mark.xdist_group("engine-up-all")
+
+
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
+    made = Practice.begin(tmp_path_factory.mktemp("up-all"))
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "recovery.cli.main", "up", *words]
+
+
+def up(practice: Practice, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words),
+        cwd=practice.home,
+        env=dict(practice.environment),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+
+
+def stacks(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {stack["name"]: stack for stack in document["stacks"]}
+
+
+def test_every_stack_is_previewed_then_deployed_data_centres_first_and_then_as_declared(
+    practice: Practice, tmp_path: Path
+) -> None:
+    shown = up(practice, "--preview", "--output", "json")
+    assert shown.returncode == 0, shown.stderr
+    document = json.loads(shown.stdout)
+    units = len(practice.units())
+    assert document["totals"]["units_changed"] == units + 7
+    assert practice.status().with_release == 0, "a preview touches no unit"
+    assert not (practice.home / ".pulih" / "leases").exists()
+
+    said = up(practice, "--report-dir", str(tmp_path), "--output", "json")
+    assert said.returncode == 0, said.stderr
+    document = json.loads(said.stdout)
+    assert document == json.loads((tmp_path / "up.json").read_text())
+    assert set(stacks(document)) == {"pdns-2", "cloud-1", *REGIONS}
+    assert (document["totals"]["done"], document["totals"]["units_changed"]) == (4, units + 7)
+    assert "4 of 4 stacks done" in (tmp_path / "up.md").read_text()
+    told = said.stderr.splitlines()
+    first_region = next(place for place, line in enumerate(told) if line.split(":")[0] in REGIONS)
+    assert told.index(next(line for line in told if line.startswith("pdns-2: done"))) < first_region
+    assert practice.pulih("drift").returncode == 0
+
+    changed = subprocess.run(
+        ["git", "-C", ROOT, "status", "--porcelain", "infra/stacks", "Pulumi.yaml"], capture_output=True, text=True
+    )
+    assert "encryptionsalt" not in "".join(path.read_text() for path in (ROOT / "infra" / "stacks").iterdir()), changed
+
+
+def test_a_failed_unit_is_named_and_no_other_stack_is_stopped(practice: Practice) -> None:
+    sick = min(practice.units("amerika"))
+    for root in practice.units().values():
+        (root / "receipt.json").unlink(missing_ok=True)
+    lab.break_unit(practice.home, sick, How.UNREACHABLE)
+    try:
+        drop_the_state(practice)
+        said = up(practice, "--output", "json")
+    finally:
+        lab.heal_unit(practice.home, sick)
+    assert said.returncode == 3, said.stderr
+    found = stacks(json.loads(said.stdout))
+    assert {name for name, stack in found.items() if stack["state"] == "failed"} == {"amerika"}
+    (failure,) = found["amerika"]["failures"]
+    assert (failure["unit"], failure["cause"]) == (sick, "unreachable")
+    assert found["amerika"]["changed"] == len(practice.units("amerika")) - 1
+    assert f"amerika: {sick}: unreachable: " in said.stderr
+    again = up(practice, "--region", "amerika")
+    assert again.returncode == 0, again.stderr
+    assert "jawa-barat" not in again.stdout
+    assert practice.pulih("drift").returncode == 0
+
+
+def drop_the_state(practice: Practice) -> None:
+    for file in (practice.home.parent / "state").rglob("*.json*"):
+        file.unlink()
+
+
+def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice) -> None:
+    sick = min(practice.units("jawa-barat"))
+    drop_the_state(practice)
+    lab.break_unit(practice.home, sick, How.HANG)
+    try:
+        process = subprocess.Popen(
+            command("--region", "jawa-barat", "--output", "json"),
+            cwd=practice.home,
+            env=dict(practice.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        lease = practice.home / ".pulih" / "leases" / "jawa-barat.json"
+        before = lease.read_text()
+        deadline = time.monotonic() + 40
+        while lease.read_text() == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        lab.heal_unit(practice.home, sick)
+    assert process.returncode == 130, err
+    assert "stopping: units in flight finish" in err
+    assert stacks(json.loads(out))["jawa-barat"]["state"] == "interrupted"
+    assert json.loads(lease.read_text())["released"] is True
+    assert up(practice, "--region", "jawa-barat").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["--region", "jawa-barta"], 1, "did you mean jawa-barat?"),
+        (["--estate", str(ROOT / "infra" / "estate")], 5, "is illustrative"),
+        (["--estate", "/nowhere"], 1, "/nowhere/estate.yaml:1: (file): the file is missing"),
+    ],
+)
+def test_what_can_not_be_deployed_is_said_before_an_engine_starts(
+    practice: Practice, words: list[str], code: int, text: str
+) -> None:
+    said = up(practice, *words)
+    assert (said.returncode, text in said.stderr) == (code, True), said.stderr
+    assert said.stdout == ""
+
+
+def test_without_an_engine_it_says_how_to_get_one(practice: Practice, tmp_path: Path) -> None:
+    environment = {**practice.environment, "PATH": os.defpath, "PULIH_ENGINE_CACHE": str(tmp_path)}
+    said = subprocess.run(command(), cwd=practice.home, env=environment, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 1
+    assert "make engine" in said.stderr
