@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -87,8 +87,7 @@ class Office(pulumi.ComponentResource):
         below = pulumi.ResourceOptions(parent=self)
         self.units = {unit: Unit(unit, deployable, below) for unit, deployable in args.units.items()}
         self.endpoints = pulumi.Output.from_input(args.endpoints)
-        digests = {unit: resource.digest for unit, resource in self.units.items()}
-        self.register_outputs({"endpoints": args.endpoints, "units": digests})
+        self.register_outputs(_outputs(args.endpoints, args.units.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +135,7 @@ class DataCentre(pulumi.ComponentResource):
             self._host(service, args, made)
         self.endpoints = pulumi.Output.from_input(args.endpoints)
         self.units = {args.hosts[service].step.name: host for service, host in made.items()}
-        digests = {unit: resource.digest for unit, resource in self.units.items()}
-        self.register_outputs({"endpoints": args.endpoints, "units": digests})
+        self.register_outputs(_outputs(args.endpoints, args.hosts.values()))
 
     def _host(self, service: str, args: DataCentreArgs, made: dict[str, Endpoint]) -> Endpoint:
         """Make an endpoint's resource, and before it those of the services it comes after."""
@@ -146,3 +144,8 @@ class DataCentre(pulumi.ComponentResource):
             below = pulumi.ResourceOptions(parent=self, depends_on=[self._host(name, args, made) for name in first])
             made[service] = Endpoint(args.hosts[service].step.name, args.hosts[service], below)
         return made[service]
+
+
+def _outputs(endpoints: Endpoints, units: Iterable[Deployable]) -> dict[str, object]:
+    """Return a component's outputs: known at once, so that they are written while the state is small."""
+    return {"endpoints": endpoints, "units": {unit.step.name: unit.bundle.digest for unit in units}}
