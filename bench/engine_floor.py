@@ -3,10 +3,10 @@
     make engine && python -m bench.engine_floor            # about two minutes
     python -m bench.engine_floor --units 48 --rounds 5
 
-Each round deploys a region of the practice estate from nothing: with pulih's provider, and with one that sleeps at each
-unit as long as that unit took in a `pulih apply` just before, as many at once as the estate's limit for a region. Printed
-is the time from start to end of the literal `pulumi up --parallel 64`, state in a folder. `flat` is the sleeping provider
-under a program that declares the units alone: no offices, no estate read.
+Each round deploys a region of the practice estate from nothing, twice: with pulih's provider, and with one that sleeps
+at each unit as long as that unit took in a `pulih apply` just before, as many at once as the estate's limit for a
+region. Printed is the time from start to end of the literal `pulumi up --parallel 64`, state in a folder. `flat` is the
+sleeping provider under a program that declares the units alone: no offices, no estate read.
 """
 
 from __future__ import annotations
