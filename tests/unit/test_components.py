@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +33,15 @@ class Registered(pulumi.runtime.Mocks):
 
 
 @pytest.fixture
-def registered() -> Registered:
+def registered() -> Iterator[Registered]:
+    """Register with mocks, on an event loop of our own: the SDK asks for one, and asyncio.run leaves none behind."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     mocks = Registered()
     pulumi.runtime.set_mocks(mocks, project="pulih", stack="example")
-    return mocks
+    yield mocks
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="module")
