@@ -19,7 +19,7 @@ from typing import Any
 from pulumi import automation
 
 from infra.memory import available_bytes, session_bytes
-from infra.outcomes import Outcome, State, Story, failure
+from infra.outcomes import Failure, Outcome, State, Story, failure
 
 NEED_BYTES = 240 * 1024 * 1024
 """What a stack is taken to need before one has been seen.
@@ -86,24 +86,27 @@ class Engines:
         await self._room(stack)
         began = asyncio.get_running_loop().time()
         story = Story()
-        code, said = -1, ""
+        code: int | None = None
+        said = ""
         try:
             if not self._interrupts:
                 tell(f"{stack}: {'previewing' if self._preview else 'updating'}")
                 code, said = await self._watched(stack, story, tell)
-        except (OSError, automation.CommandError) as error:
-            story.failures.append(failure(" ".join(str(error).split()), None))
+        except OSError as error:
+            code, said = 1, str(error)
         finally:
             memory = self._held.pop(stack)
             self._running.pop(stack, None)
             async with self._changed:
                 self._changed.notify_all()
         seconds = asyncio.get_running_loop().time() - began
-        if code not in (0, -1) and not story.failures:
-            story.failures.append(failure(" ".join(said.split())[-600:], None))
+        if code and not story.failures:
+            killed = f"its engine was killed by signal {-code}, after: " if code < 0 else ""
+            story.failures.append(failure(killed + " ".join(said.split())[-600:], None))
+            tell(_sentence(stack, story.failures[0]))
         return Outcome(
             stack=stack,
-            state=self._state(code, story),
+            state=self._state(code),
             seconds=seconds,
             memory_bytes=memory,
             units=dict(story.units),
@@ -122,11 +125,11 @@ class Engines:
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT)
 
-    def _state(self, code: int, story: Story) -> State:
+    def _state(self, code: int | None) -> State:
+        if code is None:
+            return State.NOT_STARTED
         if code == 0:
             return State.DONE
-        if code == -1 and not story.failures:
-            return State.NOT_STARTED
         return State.INTERRUPTED if self._interrupts else State.FAILED
 
     async def _room(self, stack: str) -> None:
@@ -168,7 +171,7 @@ class Engines:
                 place = _follow(log, place, story)
                 self._weigh(stack, process.pid)
                 for fault in story.failures[told:]:
-                    tell(f"{stack}: {fault.unit or 'the stack'}: {fault.cause}: {fault.reason}")
+                    tell(_sentence(stack, fault))
                 told = len(story.failures)
             return await process.wait(), await reading
 
@@ -193,6 +196,10 @@ def prepare(project: Path, stacks: Sequence[str]) -> None:
     for stack in stacks:
         if stack not in there:
             workspace.create_stack(stack)
+
+
+def _sentence(stack: str, fault: Failure) -> str:
+    return f"{stack}: {fault.unit or 'the stack'}: {fault.cause}: {fault.reason}"
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> str:

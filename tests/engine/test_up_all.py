@@ -17,6 +17,7 @@ import pytest
 from infra.declaration import ROOT
 from recovery import lab
 from recovery.lab.sickness import How
+from tests.engine.engines import children
 from tests.engine.practice import REGIONS, Practice
 
 pytestmark = pytest.mark.xdist_group("engine-up-all")
@@ -136,6 +137,48 @@ def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice) -> Non
     assert stacks(json.loads(out))["jawa-barat"]["state"] == "interrupted"
     assert json.loads(lease.read_text())["released"] is True
     assert up(practice, "--region", "jawa-barat").returncode == 0
+
+
+def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice: Practice) -> None:
+    units = practice.units("jawa-barat")
+    sick = min(units)
+    drop_the_state(practice)
+    for root in units.values():
+        (root / "receipt.json").unlink(missing_ok=True)
+    lab.break_unit(practice.home, sick, How.HANG)
+    try:
+        process = subprocess.Popen(
+            command("--region", "jawa-barat", "--output", "json"),
+            cwd=practice.home,
+            env=dict(practice.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 40
+        while len(done := practice.receipts().keys() & units) < len(units) - 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert done == units.keys() - {sick}
+        (engine,) = children(process.pid)
+        os.kill(engine, signal.SIGKILL)
+        out, err = process.communicate(timeout=60)
+    finally:
+        lab.heal_unit(practice.home, sick)
+    assert process.returncode in (1, 3), err
+    failed = stacks(json.loads(out))["jawa-barat"]
+    assert failed["state"] == "failed"
+    assert "killed by signal 9" in failed["failures"][0]["reason"]
+    before = {name: practice.receipts()[name] for name in done}
+
+    locked = up(practice, "--region", "jawa-barat")
+    assert locked.returncode == 4, locked.stderr
+    assert "pulumi cancel" in locked.stderr
+    assert practice.pulumi("cancel", "jawa-barat", "--yes").code == 0
+    again = up(practice, "--region", "jawa-barat")
+    assert again.returncode == 0, again.stderr
+    assert {name: practice.receipts()[name] for name in done} == before
+    assert practice.pulih("drift", "--region", "jawa-barat").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from infra.memory import available_bytes, session_bytes
 from infra.outcomes import Failure, Outcome, State, Story, exit_code, failure, to_json, to_markdown
 
 UNIT = "urn:pulumi:east::pulih::pulih:index:Office$pulih:index:Unit::embassy-passport"
@@ -100,3 +103,16 @@ def test_the_report_adds_up_and_names_what_failed() -> None:
     page = to_markdown(outcomes, preview=False, code=3, seconds=4.0)
     assert "1 of 2 stacks done" in page
     assert "- b, u: probe-failed: no answer" in page
+
+
+def test_what_a_sessions_processes_hold_is_added_up() -> None:
+    size = 40 * 1024 * 1024
+    program = f"import os; kept = bytearray(os.urandom(1024)) * {size // 1024}; print(); input()"
+    words = [sys.executable, "-c", program]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert size < session_bytes(process.pid) < 3 * size
+        assert available_bytes() > 0
+        process.communicate(b"\n", timeout=10)
+    assert session_bytes(process.pid) == 0
