@@ -16,18 +16,16 @@ from pulumi.provider.experimental.server import main
 class Sleeper(sdk.Provider):
     """Sleeps at each create as long as the file says, by the resource's name."""
 
-    def __init__(self, seconds: dict[str, float], at_once: int) -> None:
+    def __init__(self, seconds: dict[str, float]) -> None:
         self._seconds = seconds
-        self._places = asyncio.Semaphore(at_once)
 
     async def create(self, request: sdk.CreateRequest) -> sdk.CreateResponse:
         """Sleep, unless it is a preview."""
         if not request.preview:
-            async with self._places:
-                await asyncio.sleep(self._seconds[request.name])
+            await asyncio.sleep(self._seconds[request.name])
         return sdk.CreateResponse(request.name, request.properties)
 
 
 if __name__ == "__main__":
     seconds: Any = json.loads(Path(os.environ["SLEEPER_SECONDS"]).read_text(encoding="utf-8"))
-    main(sys.argv[1:], "0.1.0", Sleeper(seconds, int(os.environ["SLEEPER_AT_ONCE"])))
+    main(sys.argv[1:], "0.1.0", Sleeper(seconds))
