@@ -16,20 +16,21 @@ import pytest
 from recovery import declared, lab
 from recovery.lab.sickness import How
 from tests.drill.watching import Witness
+from tests.engine.backends import in_backend, on_both
 from tests.engine.engines import children, is_gone
 from tests.engine.practice import Practice
 
-pytestmark = pytest.mark.xdist_group("engine-life")
 REGION = "jawa-barat"
 
 
-@pytest.fixture(scope="module")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
+@pytest.fixture(scope="module", params=on_both("engine-life"))
+def practice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
     """A lab with one region deployed."""
     made = Practice.begin(tmp_path_factory.mktemp("life"))
     try:
-        made.deploy("pdns-2", REGION)
-        yield made
+        with in_backend(request.param, made) as stored:
+            stored.deploy("pdns-2", REGION)
+            yield stored
     finally:
         made.end()
 
