@@ -12,6 +12,7 @@ import pulumi
 
 from infra.components import DataCentre, DataCentreArgs, Office, OfficeArgs, Unit
 from infra.declaration import declaration, estate_folder
+from infra.hostcommands import hooks
 from recovery.cli.loading import refuse_illustrative
 from recovery.errors import PulihError
 from recovery.model.estate import Region
@@ -22,7 +23,8 @@ sys.tracebacklimit = 7
 
 def declare(stack: str) -> None:
     """Declare the resources and outputs of a stack."""
-    declared = declaration(estate_folder(pulumi.Config().get("estate")), stack)
+    config = pulumi.Config()
+    declared = declaration(estate_folder(config.get("estate")), stack)
     place = declared.stack(stack)
     if not pulumi.runtime.is_dry_run():
         refuse_illustrative(declared.estate)
@@ -31,7 +33,8 @@ def declare(stack: str) -> None:
         for office in place.offices:
             units |= Office(office.name, OfficeArgs.of(declared, place, office)).units
     else:
-        units |= DataCentre(place.name, DataCentreArgs.of(declared, place)).units
+        args = DataCentreArgs.of(declared, place, hooks(config.get_object("hooks")))
+        units |= DataCentre(place.name, args).units
     by_service: dict[str, dict[str, pulumi.Output[str]]] = {}
     for name, deployable in declared.deployables.items():
         by_service.setdefault(deployable.step.service, {})[name] = units[name].digest

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.declaration import ENDPOINT, UNIT, VERSION, Declaration, Deployable, after
+from infra.hostcommands import Hook, host_commands
 from recovery.model import estate as model
 
 Endpoints = Mapping[str, Mapping[str, str]]
@@ -97,15 +98,19 @@ class DataCentreArgs:
     Attributes:
         services: Declared services, by name, for what must be up before what.
         hosts: The endpoints that serve somebody, by service.
+        bastion: The host in front of its hosts; None where they are reached directly.
+        hooks: What runs on each host before its endpoint is applied.
     """
 
     data_centre: model.DataCentre
     services: Mapping[model.ServiceName, model.Service]
     endpoints: Endpoints
     hosts: Mapping[str, Deployable]
+    bastion: model.Bastion | None = None
+    hooks: tuple[Hook, ...] = ()
 
     @staticmethod
-    def of(declared: Declaration, data_centre: model.DataCentre) -> DataCentreArgs:
+    def of(declared: Declaration, data_centre: model.DataCentre, hooks: tuple[Hook, ...] = ()) -> DataCentreArgs:
         """Return what the declaration says of a data centre."""
         hosts: dict[str, Deployable] = {host.step.service: host for host in declared.deployables.values()}
         served = declared.services(data_centre)
@@ -114,6 +119,8 @@ class DataCentreArgs:
             services=declared.estate.service,
             endpoints={name: endpoint for name, endpoint in served.items() if name in hosts},
             hosts=hosts,
+            bastion=None if data_centre.bastion is None else declared.estate.bastions[data_centre.bastion],
+            hooks=hooks,
         )
 
 
@@ -140,9 +147,12 @@ class DataCentre(pulumi.ComponentResource):
     def _host(self, service: str, args: DataCentreArgs, made: dict[str, Endpoint]) -> Endpoint:
         """Make an endpoint's resource, and before it those of the services it comes after."""
         if service not in made:
-            first = after(args.services[model.ServiceName(service)], args.hosts)
-            below = pulumi.ResourceOptions(parent=self, depends_on=[self._host(name, args, made) for name in first])
-            made[service] = Endpoint(args.hosts[service].step.name, args.hosts[service], below)
+            needed = after(args.services[model.ServiceName(service)], args.hosts)
+            first: list[pulumi.Resource] = [self._host(name, args, made) for name in needed]
+            host = next(endpoint for endpoint in args.data_centre.endpoints if endpoint.service == service)
+            ready = host_commands(host, args.bastion, args.hooks, parent=self, after=first)
+            below = pulumi.ResourceOptions(parent=self, depends_on=[*first, *ready])
+            made[service] = Endpoint(host.name, args.hosts[service], below)
         return made[service]
 
 

@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pulumi = pytest.importorskip("pulumi", reason="the Pulumi SDK is not installed: make engine")
+pytest.importorskip("pulumi", reason="the Pulumi SDK is not installed: make engine")
 
-from infra.components import DataCentre, DataCentreArgs, Office, OfficeArgs  # noqa: E402 - after the SDK was looked for
-from infra.declaration import ENDPOINT, UNIT, Declaration, declaration  # noqa: E402
-from recovery.model.estate import DataCentre as DeclaredDataCentre  # noqa: E402
-from recovery.model.estate import Region  # noqa: E402
-from tests.estates import sound_files, write_files  # noqa: E402
-
-
-class Registered(pulumi.runtime.Mocks):
-    """Remembers what was registered, and answers a resource's inputs as its outputs."""
-
-    def __init__(self) -> None:
-        self.resources: dict[str, Any] = {}
-
-    def new_resource(self, args: Any) -> tuple[str, dict[str, Any]]:
-        self.resources[args.name] = args
-        return args.name, dict(args.inputs)
-
-    def call(self, args: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        raise AssertionError(f"nothing is looked up: {args.token}")
+from infra.components import DataCentre, DataCentreArgs, Office, OfficeArgs
+from infra.declaration import ENDPOINT, UNIT, Declaration, declaration
+from recovery.model.estate import DataCentre as DeclaredDataCentre
+from recovery.model.estate import Region
+from tests.estates import sound_files, write_files
+from tests.mocks import Registered, registering, settled
 
 
 @pytest.fixture
-def registered() -> Iterator[Registered]:
-    """Register with mocks, on an event loop of our own: the SDK asks for one, and asyncio.run leaves none behind."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    mocks = Registered()
-    pulumi.runtime.set_mocks(mocks, project="pulih", stack="example")
-    yield mocks
-    asyncio.set_event_loop(None)
-    loop.close()
+def registered() -> Generator[Registered]:
+    with registering("example") as mocks:
+        yield mocks
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +33,6 @@ def region_of(estate: Path) -> tuple[Declaration, Region]:
     declared = declaration(estate, "west")
     assert isinstance(declared.place, Region)
     return declared, declared.place
-
-
-def settled(output: Any) -> Any:
-    """Return an output's value."""
-    found: list[Any] = []
-    pulumi.runtime.test(lambda: output.apply(found.append))()
-    return found[0]
 
 
 def parents(urn: str) -> str:
