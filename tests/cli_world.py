@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from recovery.cli import conducting, surveying
+from recovery.cli import connecting, surveying
 from recovery.cli.main import main
 from recovery.declared import load
 from recovery.errors import UnitError
@@ -79,7 +79,7 @@ class Units:
         def transport(_estate: Estate, _parallel: int) -> Units:
             return self
 
-        for module in (conducting, surveying):
+        for module in (connecting, surveying):
             patch.setattr(module, "transport", transport)
         patch.setattr(Templates, "load", staticmethod(_templates))
         return self

@@ -19,7 +19,7 @@ from recovery.errors import LabError
 from recovery.report.text import counted, duration, printable
 
 if TYPE_CHECKING:
-    from recovery.cli.conducting import Planner
+    from recovery.cli.begun import Planner
     from recovery.cli.picture import Picture
     from recovery.cli.settings import Settings
     from recovery.model.outcome import RunResult
