@@ -57,6 +57,9 @@ test: .venv/.installed-dev
 	@$(MAKE) --no-print-directory engine >/dev/null || echo 'without the engine: its tests are skipped, and fail in CI' >&2
 	@$(PYTEST) tests
 
+docs/cli.md: .venv/.installed-dev recovery/cli/*.py
+	@$(BIN)/python -m typer recovery.cli.main utils docs --name pulih --title 'pulih: every command' --output $@
+
 lock:
 	@versions=--upgrade; for file in requirements-dev requirements-engine requirements; do \
 		uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

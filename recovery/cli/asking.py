@@ -34,7 +34,12 @@ def confirm(question: str, *, line_to_type: str) -> None:
 
 
 def asking(
-    progress: Progress, is_stopping: Callable[[], bool], *, may_ask: bool, past: frozenset[str]
+    progress: Progress,
+    is_stopping: Callable[[], bool],
+    *,
+    may_ask: bool,
+    past: frozenset[str],
+    on_held: Callable[[Wave, str], None],
 ) -> Callable[[Wave, str], Awaitable[bool]]:
     """Return how a run asks, while it goes on, whether to go on past a held wave.
 
@@ -43,11 +48,13 @@ def asking(
         is_stopping: Whether the run is stopping already, so that no answer is awaited.
         may_ask: Whether somebody may be asked at all.
         past: Waves that somebody has said yes to before.
+        on_held: Called when a wave waits for an answer, or will not get one.
     """
 
     async def go_on(wave: Wave, reason: str) -> bool:
         if wave.name in past:
             return True
+        on_held(wave, reason)
         if not (may_ask and can_ask()):
             return False
         with progress.paused():

@@ -16,6 +16,7 @@ from recovery.cli.guarded import Guarded, tell_of_failures
 from recovery.cli.outside import Outside, this_machine
 from recovery.cli.progress import shown
 from recovery.cli.settings import Settings
+from recovery.cli.telling import telling
 from recovery.cli.transcript import Transcript
 from recovery.model.estate import Estate
 from recovery.model.events import Event, WaveHeld
@@ -86,13 +87,14 @@ def carry_out(
     hold = _Hold()
     with ExitStack() as stack:
         transcript = stack.enter_context(Transcript(settings.log)) if settings.log is not None else None
+        told = stack.enter_context(telling())  # before the leases: nobody waits for them while the last words are said
         above = _largest_epoch(outside, agreed, settings.parallel) if settings.break_glass else None
         run = stack.enter_context(
             begun(settings, outside, verb, planner, agreed, lost_at=lost_at, resumed=resumed, above=above)
         )
         progress = stack.enter_context(shown())
-        watchers = [Guarded(seer) for seer in (progress, *settings.observers, *filter(None, [transcript]))]
-        go_on = asking(progress, run.watch.is_stopping, may_ask=settings.may_ask, past=settings.past)
+        watchers = [Guarded(seer) for seer in (progress, told, *settings.observers, *filter(None, [transcript]))]
+        go_on = asking(progress, run.watch.is_stopping, may_ask=settings.may_ask, past=settings.past, on_held=told.held)
         result = asyncio.run(run.conduct(go_on, (hold, *watchers)))
         run.report(result)
     tell_of_failures(watchers, transcript)

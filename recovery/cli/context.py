@@ -40,6 +40,18 @@ def ssh_key() -> str | None:
     return os.environ.get("PULIH_SSH_KEY") or None
 
 
+def webhook() -> tuple[str, str | None] | None:
+    """Return what `PULIH_WEBHOOK` and `PULIH_WEBHOOK_SECRET` say; None without the first."""
+    named = os.environ.get("PULIH_WEBHOOK")
+    return (named, os.environ.get("PULIH_WEBHOOK_SECRET") or None) if named else None
+
+
+def metrics_file() -> Path | None:
+    """Return the file for a node's metrics that `PULIH_METRICS` names."""
+    named = os.environ.get("PULIH_METRICS")
+    return Path(named) if named else None
+
+
 def where() -> str:
     """Return who runs this and where, `user@machine`, for those who find a lease held."""
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli import options
+from recovery.cli import completing, options
 from recovery.cli.context import estate_folder, now, state_folder, where
 from recovery.cli.output import Format, columns, emit, note, say
 from recovery.errors import BrokenRecordError, PlanError
@@ -26,7 +26,10 @@ CANCELLED = 130
 DIFFERENT = 2
 TRUST = 6
 
-Run = Annotated[str | None, typer.Argument(metavar="RUN", help="Name of the run; the newest by default.")]
+Run = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", autocompletion=completing.runs, help="Name of the run; the newest by default."),
+]
 
 runs_app = typer.Typer(name="runs", help="The history of runs, the newest first.", invoke_without_command=True)
 
@@ -103,7 +106,7 @@ def resume(
 
 
 def cancel(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=completing.runs, help="Name of the run.")],
     estate: options.Estate = None,
 ) -> int:
     """Stop a run safely: units in flight finish or swap back, no further one begins.
@@ -186,8 +189,11 @@ def show(run: Run = None, estate: options.Estate = None, output: options.Output 
 
 @runs_app.command(epilog="Example: pulih runs diff RUN-A RUN-B")
 def diff(
-    first: Annotated[str, typer.Argument(metavar="RUN", help="The earlier run.")],
-    second: Annotated[str | None, typer.Argument(metavar="RUN", help="The later run; the newest by default.")] = None,
+    first: Annotated[str, typer.Argument(metavar="RUN", autocompletion=completing.runs, help="The earlier run.")],
+    second: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", autocompletion=completing.runs, help="The later run; the newest by default."),
+    ] = None,
     estate: options.Estate = None,
     output: options.Output = Format.TABLE,
 ) -> int:

@@ -38,10 +38,13 @@ app = typer.Typer(
     help="Declare the estate, deploy it, rehearse its loss, and rebuild every unit when a data centre is lost.",
     epilog=(
         "Exit codes: 0 done and as declared, 1 error, 2 differences found, 3 partial, 4 lease held by another, "
-        "5 refused, 6 trust, 130 interrupted."
+        "5 refused, 6 trust, 130 interrupted.\n\n"
+        "Environment: PULIH_ESTATE folder of the estate; PULIH_STATE folder of runs and leases; PULIH_SSH_KEY private "
+        "key that may log in (else the SSH agent); PULIH_LEASES where leases are, over what the estate says; "
+        "PULIH_WEBHOOK and PULIH_WEBHOOK_SECRET told of a run's start, hold and end; PULIH_METRICS file for a node's "
+        "metrics; NO_COLOR."
     ),
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

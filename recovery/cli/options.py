@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from recovery.cli import completing
 from recovery.cli.output import Format
 
 MAX_PARALLEL = 200
@@ -25,12 +26,21 @@ Estate = Annotated[
 ]
 Output = Annotated[Format, typer.Option("--output", help="How the result is written to stdout.")]
 Regions = Annotated[
-    list[str] | None, typer.Option("--region", metavar="REGION", help="Only this region; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--region", metavar="REGION", autocompletion=completing.regions, help="Only this region; may be repeated."
+    ),
 ]
 Services = Annotated[
-    list[str] | None, typer.Option("--service", metavar="SERVICE", help="Only this service; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--service", metavar="SERVICE", autocompletion=completing.services, help="Only this service; may be repeated."
+    ),
 ]
-Units = Annotated[list[str] | None, typer.Option("--unit", metavar="UNIT", help="Only this unit; may be repeated.")]
+Units = Annotated[
+    list[str] | None,
+    typer.Option("--unit", metavar="UNIT", autocompletion=completing.units, help="Only this unit; may be repeated."),
+]
 Parallel = Annotated[
     int,
     typer.Option("--parallel", min=1, max=MAX_PARALLEL, help="Connections at once."),
@@ -43,10 +53,18 @@ Log = Annotated[
     Path | None,
     typer.Option("--log", metavar="FILE", help="Append what happened, unit by unit, to this file."),
 ]
-Lost = Annotated[str | None, typer.Option("--lost", metavar="DC", help="The data centre that is lost.")]
+Lost = Annotated[
+    str | None,
+    typer.Option("--lost", metavar="DC", autocompletion=completing.data_centres, help="The data centre that is lost."),
+]
 To = Annotated[
     str | None,
-    typer.Option("--to", metavar="DC", help="The data centre that takes over; needed only where several could."),
+    typer.Option(
+        "--to",
+        metavar="DC",
+        autocompletion=completing.data_centres,
+        help="The data centre that takes over; needed only where several could.",
+    ),
 ]
 BreakGlass = Annotated[
     bool,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli import options
+from recovery.cli import completing, options
 from recovery.cli.context import estate_folder, state_folder
 from recovery.cli.output import Format, emit
 
@@ -55,7 +55,7 @@ def drift(
 
 
 def diff(
-    unit: Annotated[str, typer.Argument(metavar="UNIT", help="The unit or endpoint.")],
+    unit: Annotated[str, typer.Argument(metavar="UNIT", autocompletion=completing.units, help="The unit or endpoint.")],
     estate: options.Estate = None,
     log: options.Log = None,
     output: options.Output = Format.TABLE,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from recovery.cli import options
+from recovery.cli import completing, options
 from recovery.cli.output import Format, emit, note
 
 
@@ -16,7 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Name of the run; the newest by default.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", autocompletion=completing.runs, help="Name of the run; the newest by default."),
+    ] = None,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
     output: options.Output = Format.TABLE,
