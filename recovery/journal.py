@@ -72,8 +72,7 @@ class Journal:
         self._number += 1
         body = _body(self._number, at.isoformat(), kind, data)
         self._hash = _chained(self._hash, body)
-        text = json.dumps({**body, "hash": self._hash}, ensure_ascii=False, separators=(",", ":")) + "\n"
-        rest = text.encode()
+        rest = _line(body, self._hash).encode()
         self._size_bytes += len(rest)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
@@ -131,11 +130,9 @@ def _parse(path: Path, number: int, raw: bytes, before: str) -> Line:
         if not (isinstance(at, str) and isinstance(kind, str) and isinstance(data, dict)):
             raise TypeError("a field of another type")
         moment, known = datetime.fromisoformat(at), cast(dict[str, object], data)
-        expected = _chained(before, _body(number, at, kind, known))
-        exact = json.dumps(
-            {**_body(number, at, kind, known), "hash": expected}, ensure_ascii=False, separators=(",", ":")
-        )
-        if fields.get("hash") != expected or raw.decode() != exact + "\n":
+        body = _body(number, at, kind, known)
+        expected = _chained(before, body)
+        if fields.get("hash") != expected or raw.decode() != _line(body, expected):
             raise ValueError("its hash does not fit")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BrokenRecordError(
@@ -146,10 +143,15 @@ def _parse(path: Path, number: int, raw: bytes, before: str) -> Line:
     return Line(number=number, at=moment, kind=kind, data=known, hash=expected)
 
 
-def _body(number: int, at: str, kind: str, data: Mapping[str, object]) -> dict[str, object]:
-    return {"number": number, "at": at, "kind": kind, "data": data}
+def _body(number: int, at: str, kind: str, data: Mapping[str, object]) -> str:
+    """Return a line without its hash."""
+    fields = {"number": number, "at": at, "kind": kind, "data": data}
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
-def _chained(before: str, body: Mapping[str, object]) -> str:
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+def _line(body: str, chained: str) -> str:
+    return f'{body[:-1]},"hash":"{chained}"}}\n'
+
+
+def _chained(before: str, body: str) -> str:
+    return hashlib.sha256(f"{before}\n{body}".encode()).hexdigest()
