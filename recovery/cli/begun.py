@@ -24,7 +24,7 @@ from recovery.errors import LeaseLostError, PulihError, RefusedError
 from recovery.journal import Journal
 from recovery.lease import Leases
 from recovery.model.estate import Estate
-from recovery.model.events import Event, Observer, RunFinished
+from recovery.model.events import Event, Observer, RunFinished, UnitFinished
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Plan, Wave
 from recovery.order import Order, World
@@ -107,6 +107,10 @@ class Run:
             result = ledger.cut_off(outside.clock.now())
             if result is None:
                 raise
+            cut = ledger.cut()
+            for outcome in (*result.units, *result.endpoints):
+                if outcome.name in cut:  # the journal tells of them too
+                    world.tell(UnitFinished(outcome=outcome, at=result.finished_at))
             world.tell(RunFinished(result=result, at=result.finished_at))
             return result
         finally:

@@ -48,6 +48,10 @@ class Ledger:
             endpoints=tuple(self._final(outcome, now) for outcome in self._begun.endpoints),
         )
 
+    def cut(self) -> frozenset[UnitName]:
+        """Return who has begun and has no outcome."""
+        return frozenset(self._began.keys() - self._outcomes.keys())
+
     def _final(self, before: Outcome, now: datetime) -> Outcome:
         """What became of a unit: its outcome, or that it was cut off, or what was known before."""
         if before.name in self._outcomes:

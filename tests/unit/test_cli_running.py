@@ -293,7 +293,8 @@ def test_a_second_ctrl_c_cuts_units_off_and_still_ends_in_a_report(
     assert (stored.exit_code, cut.state, cut.cause) == (130, State.QUARANTINED, Cause.CANCELLED)
     assert cut.reason == "the run was cut off while it worked on it"
     assert {unit.state for unit in stored.units if unit is not cut} == {State.NOT_STARTED}
-    assert pulih(capsys, "report", "--estate", estate, "--output", "json").code == 0
+    told = from_json(json.loads(pulih(capsys, "report", "--estate", estate, "--output", "json").out))
+    assert told.units == stored.units, "the journal tells of them too"
 
 
 def test_a_run_that_was_asked_to_cancel_starts_no_further_unit(estate: Path, units: Units, capsys: Capture) -> None:
