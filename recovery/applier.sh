@@ -15,9 +15,12 @@ nl='
 '
 limit=25
 say() { printf '%s\n' "$*" 2>/dev/null; }
-refuse() { say "refused $*"; exit 0; }
+# A unit that has let a writer in must know it after a power cut too, or one that was overtaken could come back.
+lasting=yes
+settle() { [ $lasting = yes ] || { lasting=yes; sync "$root/epoch" 9>&-; }; }
+refuse() { settle; say "refused $*"; exit 0; }
 back=untouched
-fail() { say "failed $* $back"; exit 0; }
+fail() { settle; say "failed $* $back"; exit 0; }
 # KILL, because a program may ignore TERM. busybox ends only the program itself, not what that has started.
 bounded() { timeout -s KILL "$limit" "$@"; }
 
@@ -35,7 +38,7 @@ case $root/ in */../* | */./*) refuse bad-header the root has no dots ;; esac
 case $mode in apply | read | probe | forget) ;; *) refuse bad-header unknown mode ;; esac
 
 missing=
-for tool in flock tar sha256sum mv readlink timeout df head find ls ln rm mkdir date; do
+for tool in flock tar sha256sum mv readlink timeout df head find ls ln rm mkdir date sync; do
     command -v $tool >/dev/null || missing="$missing $tool"
 done
 
@@ -234,10 +237,12 @@ fi
 # One write of one length, over the old text, without a moment at which the file is empty.
 if [ "$epoch $holder" != "$known $known_holder" ]; then
     printf '%-240s\n' "$epoch $holder" 1<>"$root/epoch" || { blame ''; refuse $cause "cannot write $root/epoch"; }
+    lasting=no
 fi
 
 if [ "$mode" = forget ]; then
     [ ! -e "$root/receipt.json" ] || rm "$root/receipt.json" 9>&- || fail forget internal
+    settle
     say "done $digest"
     exit 0
 fi
@@ -274,6 +279,7 @@ prune() {
 look
 [ -n "$current" ] || back=none
 if [ "${current%%.*}" = "$digest" ] && intact; then
+    settle
     say same
     case $receipt in *"\"digest\":\"$digest\""*) ;; *) receipt= ;; esac
     if [ -n "$receipt" ]; then
@@ -321,6 +327,9 @@ manifest || fail check bad-answer
 modes_match <<END || fail check bad-answer
 $listing
 END
+# On the platter before anything points to it: whichever release a power cut leaves as the current one is whole.
+note=$(sync "$root/epoch" $paths 2>&1 9>&-) || full "$note"
+lasting=yes
 
 say at validate
 script validate validate-failed || fail validate $cause

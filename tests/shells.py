@@ -21,7 +21,9 @@ from recovery.transport.base import MAX_LINE_BYTES
 from recovery.transport.lines import printable
 from tests.tools import PATH
 
-_WORDS = "cat chmod date df find flock head ls ln mkdir mv readlink rm sha256sum sleep stat tar timeout touch tr wc"
+_WORDS = (
+    "cat chmod date df find flock head ls ln mkdir mv readlink rm sha256sum sleep stat sync tar timeout touch tr wc"
+)
 PROGRAMS = _WORDS.split()
 
 

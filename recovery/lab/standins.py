@@ -1,6 +1,7 @@
-"""The stand-ins: what a session finds in its PATH in place of `nginx nft chronyd systemctl curl df sudo`.
+"""The stand-ins: what a session finds in its PATH in place of `nginx nft chronyd systemctl curl df sudo`, and of `sync`.
 
-They are one script under seven names. It writes one line about what was asked to file descriptor 8 and reads the answer
+They are one script under seven names, and one that does nothing: the units of a practice estate share one disk, whose
+power is not cut. It writes one line about what was asked to file descriptor 8 and reads the answer
 from 7, a socket to the lab process that the session's shell was born with; everything it does is a builtin, so a
 stand-in costs one fork of sh and no Python. dash knows file descriptors 0 to 9 only, and 9 is the applier's lock.
 Every line of an answer begins with the asker's process number, so that what was meant for a stand-in that a time limit
@@ -48,6 +49,8 @@ done
 exit 70
 """
 """Ends with 70 (EX_SOFTWARE, sysexits.h) when the lab is gone."""
+
+_IDLE = "#!/bin/sh\n# Stands in for sync: a lab of hundreds of units would wait for one disk.\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,7 @@ class Answer:
 def write(folder: Path) -> None:
     """Put the stand-ins into a folder."""
     folder.mkdir()
-    for name in NAMES:
+    for name in (*NAMES, "sync"):
         path = folder / name
-        path.write_text(SCRIPT, encoding="ascii")
+        path.write_text(SCRIPT if name in NAMES else _IDLE, encoding="ascii")
         path.chmod(0o755)

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,44 @@ def test_forgetting_takes_the_receipt_and_leaves_the_service(unit: LocalUnit) ->
     assert unit.read().receipt is None
     assert unit.served() == "a"
     assert not unit.apply(A, 3)
+
+
+def test_a_bundle_is_on_the_platter_before_anything_points_to_it(unit: LocalUnit) -> None:
+    unit.apply(A)
+    synced = noting(unit, "sync")
+    unit.apply(B, 2, environment=synced)
+    steps = (unit.shell.folder / "noted").read_text().splitlines()
+    assert len(steps) == 1
+    assert {*steps[0].split()} == {str(unit.root / "epoch"), "MANIFEST", *(file.path for file in B.files)}
+    assert unit.shell.calls().index("sync") < unit.shell.calls().index("mv")
+
+
+def test_an_epoch_that_was_let_in_is_on_the_platter_when_the_visit_ends(unit: LocalUnit) -> None:
+    unit.apply(A)
+    invalid = bundle("b", validate="exit 1")
+    for epoch, wanted in ((2, A), (3, invalid)):
+        synced = noting(unit, "sync")
+        with suppress(CommandFailedError):
+            unit.apply(wanted, epoch, environment=synced)
+        assert str(unit.root / "epoch") in (unit.shell.folder / "noted").read_text().split()
+    assert "sync" not in quiet_calls(unit, 3), "an epoch that is known already costs nothing"
+
+
+def noting(unit: LocalUnit, program: str) -> dict[str, str]:
+    """An environment in which every program is counted, and the words of one are written down."""
+    environment = unit.shell.watched()
+    noted = unit.shell.folder / "noted"
+    noted.write_text("")
+    script = Path(environment["PATH"]) / program
+    script.write_text(script.read_text().replace("exec ", f'echo "$*" >>{noted}\nexec '))
+    return environment
+
+
+def quiet_calls(unit: LocalUnit, epoch: int) -> list[str]:
+    """What a visit that changes nothing calls."""
+    environment = unit.shell.watched()
+    unit.apply(A, epoch, environment=environment)
+    return unit.shell.calls()
 
 
 def test_a_visit_takes_few_processes(unit: LocalUnit) -> None:
