@@ -1,4 +1,4 @@
-"""The stand-ins: what a session finds in its PATH in place of `nginx nft chronyd systemctl curl df sudo`, and of `sync`.
+"""The stand-ins: what a session finds in place of `nginx nft chronyd systemctl curl df sudo`, and of `sync`.
 
 They are one script under seven names, and one that does nothing: the units of a practice estate share one disk, whose
 power is not cut. It writes one line about what was asked to file descriptor 8 and reads the answer

@@ -1,10 +1,16 @@
-"""An event loop whose time is virtual: when nobody has anything to do it jumps to the next moment that is due."""
+"""An event loop whose time is virtual, and processes in it that can be stopped and killed as the kernel does it.
+
+When nobody has anything to do the loop jumps to the next moment that is due. A process is whatever runs in a context
+that names it: while it is stopped none of its callbacks runs, and once it is killed none ever will, no `finally`
+either.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -12,6 +18,125 @@ T = TypeVar("T")
 
 class StuckError(Exception):
     """Everybody waits for somebody else."""
+
+
+class KilledError(BaseException):
+    """The process that ran into this is dead; nothing may catch it."""
+
+
+class Process:
+    """What can be stopped, go on, and be killed.
+
+    Attributes:
+        is_stopped: Whether it is to run no callback for now.
+        is_dead: Whether it has ended, by itself or killed.
+        interrupt: What Ctrl-C does to it; None when it has not asked for anything but to die.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.is_stopped = False
+        self.is_dead = False
+        self.interrupt: Callable[[], object] | None = None
+        self._is_over = False
+        self._held: list[_Call] = []
+        self._open: dict[object, Callable[[], None]] = {}
+
+    def start(self, main: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a coroutine as this process."""
+        context = Context()
+        context.run(PROCESS.set, self)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.processes.append(self)
+        return loop.create_task(main, context=context)
+
+    def stop(self) -> None:
+        """SIGSTOP."""
+        self.is_stopped = True
+
+    def go_on(self) -> None:
+        """SIGCONT: whatever came due meanwhile runs now."""
+        self.is_stopped = False
+        self._again()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it runs any more, and the kernel closes what it has open."""
+        if not self.is_dead:
+            self.is_dead = True
+            for close in list(self._open.values()):
+                close()
+
+    def opens(self, what: object, close: Callable[[], None]) -> None:
+        """Note something that the kernel closes when the process is killed."""
+        self._open[what] = close
+
+    def closes(self, what: object) -> None:
+        """Note that it has closed it itself."""
+        self._open.pop(what, None)
+
+    def check(self) -> None:
+        """Refuse whatever a killed process asks of the kernel while its stack is taken down.
+
+        Raises:
+            KilledError: It was killed.
+        """
+        if self.is_dead:
+            raise KilledError
+
+    def take_down(self) -> None:
+        """Let what was held back run to its end, because the history is over; nothing outside listens any more."""
+        self.is_dead = self._is_over = True
+        self._again()
+
+    def holds(self, call: _Call) -> bool:
+        """Whether a callback may not run now; it is kept for later."""
+        is_held = (self.is_stopped or self.is_dead) and not self._is_over
+        if is_held:
+            self._held.append(call)
+        return is_held
+
+    def _again(self) -> None:
+        held, self._held = self._held, []
+        for call in held:
+            call.again()
+
+
+PROCESS: ContextVar[Process] = ContextVar("PROCESS")
+
+
+def this_process() -> Process:
+    """Return the process that this runs in."""
+    return PROCESS.get()
+
+
+class _Call:
+    """One callback of a process, which may have to wait until the process goes on."""
+
+    __slots__ = ("_arguments", "_callback", "_context", "_loop", "_process", "handle")
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        process: Process,
+        callback: Callable[..., object],
+        arguments: tuple[Any, ...],
+        context: Context,
+    ) -> None:
+        self._loop = loop
+        self._process = process
+        self._callback = callback
+        self._arguments = arguments
+        self._context = context
+        self.handle: asyncio.Handle | None = None
+
+    def __call__(self) -> None:
+        if not self._process.holds(self) and not (self.handle and self.handle.cancelled()):
+            self._callback(*self._arguments)
+
+    def again(self) -> None:
+        """Run as soon as the loop comes to it."""
+        self._loop.run_again(self, self._context)
 
 
 class _Selector(selectors.SelectSelector):
@@ -34,6 +159,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0
+        self.processes: list[Process] = []
         selector = _Selector()
         super().__init__(selector)
         selector.loop = self
@@ -42,6 +168,54 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual time, seconds."""
         return self.elapsed_s
 
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
+        """Call something as soon as possible; if it belongs to a process, while that process runs."""
+        where = copy_context() if context is None else context  # an empty one is false
+        process = where.get(PROCESS)
+        if process is None:
+            return super().call_soon(callback, *args, context=where)
+        call = _Call(self, process, callback, args, where)
+        call.handle = super().call_soon(call, context=where)
+        return call.handle
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call something at a moment; if it belongs to a process, then or when that process runs again."""
+        where = copy_context() if context is None else context  # an empty one is false
+        process = where.get(PROCESS)
+        if process is None:
+            return super().call_at(when, callback, *args, context=where)
+        call = _Call(self, process, callback, args, where)
+        call.handle = timer = super().call_at(when, call, context=where)
+        return timer
+
+    def run_again(self, call: _Call, context: Context) -> None:
+        """Run a callback that was held back."""
+        super().call_soon(call, context=context)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Run it here and now: no thread, so that the order is always the same."""
+        del executor
+        done: asyncio.Future[T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+        """Note what the process does on Ctrl-C."""
+        del sig
+        context = copy_context()
+        this_process().interrupt = lambda: self.call_soon(callback, *args, context=context)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        """Let Ctrl-C be deadly again."""
+        del sig
+        this_process().interrupt = None
+        return True
+
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in virtual time."""
@@ -49,9 +223,14 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
+        for process in loop.processes:
+            process.take_down()
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()
         if tasks:
             loop.run_until_complete(asyncio.wait(tasks))
+            for task in tasks:
+                if not task.cancelled():
+                    task.exception()  # looked at, so that nobody complains of it
         loop.close()

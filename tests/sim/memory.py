@@ -7,135 +7,18 @@ the loop, so that a virtual one makes it instant, and uses no chance: the same c
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from contextvars import Context
 from functools import partial
 from typing import Any, Generic
 
-from recovery.model.estate import HostKey
 from recovery.transport import failures
 from recovery.transport.base import Conversation, T, Target
 from recovery.transport.hostkeys import pinned
 from recovery.transport.lines import Incoming, LineTooLongError
-
-PIPE_BYTES = 2 * 1024 * 1024
-"""How far a program may run ahead of what is read from it."""
-
-
-class HungUpError(Exception):
-    """The other end of a pipe is gone."""
-
-
-class Pipe:
-    """Bytes one way, kept until they are read."""
-
-    def __init__(self, size_bytes: int = PIPE_BYTES) -> None:
-        self._size_bytes = size_bytes
-        self._held_bytes = 0
-        self._parts: deque[bytes] = deque()
-        self._changed = asyncio.Condition()
-        self.is_closed = False
-        self.is_broken = False
-
-    async def put(self, data: bytes) -> None:
-        """Append, when there is room.
-
-        Raises:
-            HungUpError: Nobody will read it.
-        """
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._held_bytes < self._size_bytes or self._is_over())
-            if self._is_over():
-                raise HungUpError
-            self._parts.append(data)
-            self._held_bytes += len(data)
-            self._changed.notify_all()
-
-    async def get(self) -> bytes:
-        """Return what is there, at least a byte; nothing when it is closed and empty.
-
-        Raises:
-            HungUpError: It broke.
-        """
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._parts or self._is_over())
-            if self.is_broken:
-                raise HungUpError
-            data = self._parts.popleft() if self._parts else b""
-            self._held_bytes -= len(data)
-            self._changed.notify_all()
-            return data
-
-    async def close(self, *, broken: bool = False) -> None:
-        """No more will come; `broken` also loses what is there."""
-        async with self._changed:
-            self.is_closed = True
-            self.is_broken = self.is_broken or broken
-            self._changed.notify_all()
-
-    def _is_over(self) -> bool:
-        return self.is_closed or self.is_broken
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """What a program on a host sees of the outside.
-
-    Attributes:
-        host: It runs on.
-        stdin: What is sent to it.
-        stdout: What it answers.
-        errors: Where its stderr goes.
-    """
-
-    host: Host
-    stdin: Pipe
-    stdout: Pipe
-    errors: Incoming
-
-    async def say(self, text: str) -> None:
-        """Write to stdout."""
-        await self.stdout.put(text.encode())
-
-    def complain(self, data: bytes) -> None:
-        """Write to stderr."""
-        self.errors.feed_error(data)
-
-
-Program = Callable[[Remote], Awaitable[None]]
-"""A remote command. Like a real one it outlives the connection, unless it writes to it (`HungUpError`)."""
-
-
-@dataclass(kw_only=True)
-class Host:
-    """One host.
-
-    Attributes:
-        host_key: That it shows.
-        programs: By remote command.
-        is_down: Nobody listens.
-        refuses_login: It lets no key in.
-        is_silent: Commands start and never answer.
-        latency_s: From one end to the other, seconds; a connection takes ten of them.
-        drop_at_line: The connection breaks when this many lines have been answered; None means never.
-        login_attempts: How often somebody has asked to be let in.
-    """
-
-    host_key: HostKey
-    programs: Mapping[str, Program]
-    is_down: bool = False
-    refuses_login: bool = False
-    is_silent: bool = False
-    latency_s: float = 0.0
-    drop_at_line: int | None = None
-    login_attempts: int = 0
-    pipes: set[Pipe] = field(default_factory=set[Pipe])
-
-    async def cut(self) -> None:
-        """Break every connection that is open."""
-        for pipe in list(self.pipes):
-            await pipe.close(broken=True)
+from tests.sim.faults import Site
+from tests.sim.hosts import Host, HungUpError, Pipe, Program, Remote, Trouble
+from tests.sim.loop import PROCESS
 
 
 class MemoryTransport:
@@ -148,13 +31,12 @@ class MemoryTransport:
     def __init__(self, hosts: Mapping[tuple[str, int], Host], *, is_known: bool = True) -> None:
         self._hosts = hosts
         self.is_known = is_known
-        self._programs: set[asyncio.Task[None]] = set()
-        self._visits: set[asyncio.Task[Any]] = set()
+        self._visits: dict[asyncio.Task[Any], None] = {}
 
     async def run(self, target: Target, command: str, conversation: Conversation[T], *, within_s: float) -> T:
         """Hold a conversation in this event loop."""
         visit = asyncio.create_task(self._visit(target, command, conversation, within_s))
-        self._visits.add(visit)
+        self._visits[visit] = None
         try:
             await asyncio.wait({visit})
         except asyncio.CancelledError:
@@ -162,26 +44,35 @@ class MemoryTransport:
             await asyncio.wait({visit})
             raise
         finally:
-            self._visits.discard(visit)
+            self._visits.pop(visit, None)
         if visit.cancelled():
             raise failures.given_up(target)
         return visit.result()
 
+    def asked(self, target: Target, header: bytes) -> None:
+        """Take note of the first bytes of a conversation; for whoever looks on."""
+
+    def heard(self, target: Target, line: str) -> None:
+        """Take note of a line that has come back."""
+
+    def refused(self, target: Target) -> None:
+        """Take note that a key or a login was refused."""
+
     async def close(self) -> None:
-        """End what runs, here and on the hosts."""
-        tasks = [*self._visits, *self._programs]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        """End the visits; what they have started on the hosts goes on there."""
+        visits = list(self._visits)
+        for visit in visits:
+            visit.cancel()
+        if visits:
+            await asyncio.wait(visits)
 
     async def _visit(self, target: Target, command: str, conversation: Conversation[T], within_s: float) -> T:
         limit = asyncio.timeout(within_s)
         session: _MemorySession | None = None
         try:
             async with limit:
-                host = await self._connect(target)
-                session = self._start(host, target, command)
+                host, trouble = await self._connect(target)
+                session = self._start(host, target, command, trouble)
                 return await _Driven(conversation, session)
         except TimeoutError as error:
             if not limit.expired():
@@ -190,29 +81,45 @@ class MemoryTransport:
             raise failures.took_too_long(target, doing, within_s) from error
         finally:
             if session is not None:
-                await session.hang_up()
+                session.hang_up()
 
-    async def _connect(self, target: Target) -> Host:
+    async def _connect(self, target: Target) -> tuple[Host, Trouble | None]:
+        trouble: Trouble | None = None
         for login in ([target.bastion.login] if target.bastion else []) + [target.login]:
             host = self._hosts.get((login.address, login.port))
-            if host is None or host.is_down:
+            trouble = host.befalls() if host is not None and not host.is_down else None
+            if host is None or host.is_down or _strikes(trouble, Site.REFUSED):
                 raise failures.unreachable(target, "connecting", f"nobody listens at {failures.place(login)}")
-            await asyncio.sleep(10 * host.latency_s)
-            if host.host_key != login.host_key:
+            if host.latency_s:
+                await asyncio.sleep(10 * host.latency_s)
+            if host.host_key != login.host_key or _strikes(trouble, Site.WRONG_HOST_KEY):
                 found = pinned(host.host_key).fingerprint
+                self.refused(target)
                 raise failures.wrong_host_key(target, pinned(login.host_key).fingerprint, found)
             host.login_attempts += 1
-            if host.refuses_login or not self.is_known:
+            if host.refuses_login or not self.is_known or _strikes(trouble, Site.LOGIN_REFUSED):
+                self.refused(target)
                 raise failures.login_refused(target, "SHA256:in-memory", "the server refused every key")
-        return self._hosts[target.login.address, target.login.port]
+        if _strikes(trouble, Site.DROP_BEFORE_EXEC):
+            raise failures.unreachable(target, "starting the command", "the other side closed the connection")
+        return self._hosts[target.login.address, target.login.port], trouble
 
-    def _start(self, host: Host, target: Target, command: str) -> _MemorySession:
+    def _start(self, host: Host, target: Target, command: str, trouble: Trouble | None) -> _MemorySession:
         remote = Remote(host, Pipe(), Pipe(), Incoming())
-        if not host.is_silent:
-            program = asyncio.create_task(_run_program(host.programs[command], remote))
-            self._programs.add(program)
-            program.add_done_callback(self._programs.discard)
-        return _MemorySession(remote, target)
+        if not host.is_silent and not _strikes(trouble, Site.HANG):
+            # In a context of its own: it belongs to the host, and outlives whoever has started it.
+            context, loop = Context(), asyncio.get_running_loop()
+            running = loop.create_task(_run_program(host.programs[command], remote), context=context)
+            host.running.add(running)
+            running.add_done_callback(host.running.discard, context=context)
+        return _MemorySession(self, remote, target, trouble)
+
+
+def _strikes(trouble: Trouble | None, site: Site) -> bool:
+    if trouble is None or trouble.site is not site:
+        return False
+    trouble.strike()
+    return True
 
 
 async def _run_program(program: Program, remote: Remote) -> None:
@@ -221,26 +128,36 @@ async def _run_program(program: Program, remote: Remote) -> None:
     except HungUpError:
         pass
     finally:
-        await remote.stdout.close()
-        await remote.stdin.close()
+        remote.stdout.close()
+        remote.stdin.close()
 
 
 class _MemorySession:
     """One program's stdin and stdout; see `base.Session`."""
 
-    def __init__(self, remote: Remote, target: Target) -> None:
+    def __init__(self, transport: MemoryTransport, remote: Remote, target: Target, trouble: Trouble | None) -> None:
+        self._transport = transport
         self._remote = remote
         self._target = target
+        self._trouble = trouble
         self._incoming = Incoming()
         self._has_ended = False
         self._is_over = False
         self._lines = 0
         self.doing = "starting the command"
         self.is_waiting = False
-        remote.host.pipes |= {remote.stdin, remote.stdout}
+        remote.host.pipes |= {remote.stdin: None, remote.stdout: None}
+        if (process := PROCESS.get(None)) is not None:
+            process.opens(self, self.hang_up)
 
     async def send(self, data: bytes) -> None:
         """Write all of `data`."""
+        is_header = self.doing == "starting the command"
+        if is_header:
+            self._transport.asked(self._target, data)
+        elif _strikes(self._trouble, Site.HALF_BUNDLE):
+            self._remote.stdin.put_now(bytes(data[: len(data) // 2]))
+            self.hang_up()
         try:
             await self._within_a_step("sending to the command", partial(self._remote.stdin.put, bytes(data)))
         except HungUpError as error:
@@ -251,7 +168,7 @@ class _MemorySession:
     async def read_line(self) -> str | None:
         """Return the next line."""
         if self._lines == self._remote.host.drop_at_line:
-            await self._remote.host.cut()
+            self._remote.host.cut()
         try:
             while (line := self._incoming.take_line()) is None:
                 if self._has_ended:
@@ -260,6 +177,12 @@ class _MemorySession:
         except LineTooLongError as error:
             raise failures.line_too_long(self._target) from error
         self._lines += 1
+        if self._trouble is not None and self._is_cut_at(line):
+            self.hang_up()
+            raise self._broken()
+        if line.startswith("done ") and _strikes(self._trouble, Site.LIES):
+            line = f"done sha256:{'0' * 64}"
+        self._transport.heard(self._target, line)
         return line
 
     async def read_exactly(self, size_bytes: int) -> bytes:
@@ -274,16 +197,28 @@ class _MemorySession:
         """Return the end of stderr."""
         return self._remote.errors.error_text()
 
-    async def hang_up(self) -> None:
+    def hang_up(self) -> None:
         """Close the connection: the program sees its input end, and nobody reads its answers."""
-        self._remote.host.pipes -= {self._remote.stdin, self._remote.stdout}
+        if (process := PROCESS.get(None)) is not None:
+            process.closes(self)
+        self._remote.host.pipes.pop(self._remote.stdin, None)
+        self._remote.host.pipes.pop(self._remote.stdout, None)
         self._is_over = True
-        await self._remote.stdin.close()
-        await self._remote.stdout.close(broken=True)
+        self._remote.stdin.close()
+        self._remote.stdout.close(broken=True)
+
+    def _is_cut_at(self, line: str) -> bool:
+        word, _, rest = line.partition(" ")
+        if word == "at" and self._trouble is not None and self._trouble.step == rest:
+            return _strikes(self._trouble, Site.DROP_AT_STEP)
+        return word == "done" and _strikes(self._trouble, Site.DROP_AFTER_EXEC)
 
     async def _receive(self, doing: str) -> None:
         try:
-            data = await self._within_a_step(doing, self._remote.stdout.get)
+            if self._remote.host.latency_s == 0 and self._remote.stdout.is_ready():
+                data = self._remote.stdout.get_now()
+            else:
+                data = await self._within_a_step(doing, self._remote.stdout.get)
         except HungUpError as error:
             raise self._broken() from error
         self._has_ended = not data
@@ -294,12 +229,13 @@ class _MemorySession:
         limit = asyncio.timeout(self._target.timeouts.step_s)
         try:
             async with limit:
-                await asyncio.sleep(self._remote.host.latency_s)
+                if self._remote.host.latency_s:
+                    await asyncio.sleep(self._remote.host.latency_s)
                 return await wait()
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            await self.hang_up()
+            self.hang_up()
             raise failures.no_progress(self._target, doing, self._target.timeouts.step_s) from error
         finally:
             self.is_waiting = False

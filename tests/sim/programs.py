@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from tests.contract import commands
-from tests.sim.memory import Program, Remote
+from tests.sim.hosts import Program, Remote
 
 
 async def _echo(remote: Remote) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,28 @@ from tests.contract.transport import *  # noqa: F403  the suite's tests, collect
 from tests.contract.transport import all_lines
 from tests.contract.world import HOSTS
 from tests.keys import new_key
+from tests.sim.hosts import Host
 from tests.sim.loop import run
-from tests.sim.memory import Host, MemoryTransport
+from tests.sim.memory import MemoryTransport
 from tests.sim.programs import PROGRAMS
 
 TIMEOUTS = Timeouts(connect_s=10, step_s=10, unit_s=60, retries=0)
+
+
+class _EndsItsHosts(MemoryTransport):
+    """A transport whose hosts end with it, so that nothing of a test outlives it."""
+
+    def __init__(self, hosts: Mapping[tuple[str, int], Host], *, is_known: bool) -> None:
+        super().__init__(hosts, is_known=is_known)
+        self._places = hosts
+
+    async def close(self) -> None:
+        await super().close()
+        running = [task for host in self._places.values() for task in host.running]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
 
 
 class MemoryWorld:
@@ -35,7 +52,7 @@ class MemoryWorld:
         return run(main)
 
     def transport(self, *, is_known: bool = True) -> MemoryTransport:
-        return MemoryTransport(self._places, is_known=is_known)
+        return _EndsItsHosts(self._places, is_known=is_known)
 
     def target(self, name: str) -> Target:
         host = self.hosts[name]
@@ -47,7 +64,7 @@ class MemoryWorld:
         return self.hosts[name].login_attempts
 
     async def cut(self, name: str) -> None:
-        await self.hosts[name].cut()
+        self.hosts[name].cut()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""A unit in memory that speaks the applier's protocol, step by step, and can be struck at each step.
+"""A unit in memory that speaks the applier's protocol, place by place, and can be struck at each of them.
 
-It is a twin of `recovery/applier.sh`; `tests/ssh/test_applier.py` holds the shell script to the same behaviour.
+It is a twin of `recovery/applier.sh`, step for step and write for write; `tests/contract/applier.py` holds both to the
+same answers and the same traces on the disk.
 """
 
 from __future__ import annotations
@@ -8,207 +9,417 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
+import random
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
+from types import MappingProxyType
+from typing import Protocol
+
+LOCK_S = 25.0
 
 
-class Struck(BaseException):
+class StruckError(BaseException):
     """The applier was killed where it stood."""
 
 
-@dataclass(frozen=True, slots=True)
+class FullError(Exception):
+    """The disk has no room."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Release:
-    """A bundle on the unit's disk."""
+    """A bundle on a unit's disk; each copy is another one.
+
+    Attributes:
+        files: Hex SHA-256 and mode by path.
+        is_torn: Whether some of it never got to the platter.
+    """
 
     digest: str
-    files: tuple[tuple[str, bytes], ...]
+    files: Mapping[str, tuple[str, int]]
+    is_torn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What stands on a unit's disk.
+
+    Attributes:
+        releases: By name.
+        staged: What is unpacked and checked, but nothing points to.
+        current: Name of the one that `current` points to.
+        receipt: None when there is none, empty when it was emptied.
+        epoch: Number and holder of the largest accepted.
+    """
+
+    releases: Mapping[str, Release] = field(default_factory=lambda: MappingProxyType({}))
+    staged: Release | None = None
+    current: str | None = None
+    receipt: str | None = None
+    epoch: tuple[int, str] = (0, "-")
+
+
+class UnitDisk:
+    """A unit's disk: what is written there, and what of it would outlast a power cut.
+
+    Attributes:
+        now: As every program sees it.
+        is_full: Whether nothing more can be made on it.
+    """
+
+    def __init__(self, written: Written) -> None:
+        self.now = self._synced = written
+        self._since: list[Written] = []
+        self.is_full = False
+
+    def write(self, written: Written) -> None:
+        """Write; on the platter it may come at any time."""
+        self.now = written
+        self._since.append(written)
+
+    def sync(self) -> None:
+        """Wait until all of it is on the platter."""
+        self._synced, self._since = self.now, []
+
+    def sync_epoch(self) -> None:
+        """Wait until the epoch is on the platter."""
+        epoch = self.now.epoch
+        self._synced = replace(self._synced, epoch=epoch)
+        self._since = [replace(written, epoch=epoch) for written in self._since]
+
+    def lose_power(self, chance: random.Random) -> None:
+        """Go back to what was synced and some of what came after it, in order; files may have lost their bytes."""
+        found, whole = chance.choice([self._synced, *self._since]), {*self._synced.releases.values()}
+        whole |= {self._synced.staged} if self._synced.staged else set()
+        releases = {
+            name: release if release in whole or chance.random() < 0.5 else replace(release, is_torn=True)
+            for name, release in found.releases.items()
+        }
+        receipt = found.receipt if found.receipt == self._synced.receipt or chance.random() < 0.5 else ""
+        self.now = self._synced = replace(found, releases=MappingProxyType(releases), receipt=receipt)
+        self._since = []
+
+
+class Surroundings(Protocol):
+    """What a unit's applier meets, and whoever looks on."""
+
+    async def at(self, place: str) -> None:
+        """Be at a place: it takes time, and may be where the applier is struck.
+
+        Raises:
+            StruckError: It is.
+        """
+        ...
+
+    def validates(self) -> bool:
+        """Whether the staged bundle is found valid."""
+        ...
+
+    def let_in(self, epoch: tuple[int, str], digest: str) -> None:
+        """Note that a writer's epoch was accepted."""
+        ...
+
+    def swaps(self, digest: str) -> None:
+        """Note that another bundle is put in place."""
+        ...
+
+    def answer(self, nonce: str, epoch: int) -> str | None:
+        """Return what a test transaction is answered; None when it fails."""
+        ...
+
+
+class Way(Protocol):
+    """Stdin and stdout of an applier."""
+
+    async def line(self) -> bytes | None:
+        """Return the next line; None when there is none."""
+        ...
+
+    async def exactly(self, size: int) -> bytes:
+        """Return that many bytes, or as many as come."""
+        ...
+
+    def say(self, line: str) -> None:
+        """Write a line, if anybody still reads."""
+        ...
 
 
 @dataclass
 class SimUnit:
-    """One unit's disk and service.
+    """One unit.
 
     Attributes:
-        name: Of the unit.
-        current: The release that `current` points to.
-        loaded: Digest of what the service runs: the release at the last reload.
-        receipt: Digest in the receipt; None when there is none.
-        epoch: Number and holder of the largest accepted.
-        applied: Digests that were swapped in, in order; a step done twice shows here.
-        accepted: Every epoch number that was accepted, in order.
-        serves: Whether a probe of a loaded release passes.
-        writers: How many appliers are in the critical section now.
-        broken: Invariants that did not hold.
+        loaded: What its service runs: the release at the last reload or boot.
+        lock: Held by whoever writes.
+        sent: How many bundles were put in place.
     """
 
     name: str
-    current: Release | None = None
-    loaded: str | None = None
-    receipt: str | None = None
-    epoch: tuple[int, str] = (0, "-")
-    applied: list[str] = field(default_factory=list[str])
-    accepted: list[int] = field(default_factory=list[int])
-    serves: Callable[[], bool] = lambda: True
-    validates: Callable[[], bool] = lambda: True
+    disk: UnitDisk = field(default_factory=lambda: UnitDisk(Written()))
+    loaded: Release | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    writers: int = 0
-    broken: list[str] = field(default_factory=list[str])
+    sent: int = 0
+
+    @property
+    def current(self) -> Release | None:
+        """The release that `current` points to."""
+        return self.disk.now.releases.get(self.disk.now.current or "")
+
+    def reload(self) -> None:
+        """Let the service take up the current release."""
+        self.loaded = self.current
 
 
-class Pipe:
-    """Both directions between a session and an applier."""
-
-    def __init__(self) -> None:
-        self.to_unit: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.to_us: asyncio.Queue[str | None] = asyncio.Queue()
-        self._rest = b""
-
-    async def line(self) -> bytes:
-        while b"\n" not in self._rest:
-            self._rest += await self._more()
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line
-
-    async def exactly(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            self._rest += await self._more()
-        found, self._rest = self._rest[:size], self._rest[size:]
-        return found
-
-    async def _more(self) -> bytes:
-        chunk = await self.to_unit.get()
-        if chunk is None:
-            raise Struck
-        return chunk
-
-    def say(self, line: str) -> None:
-        self.to_us.put_nowait(line)
-
-
-async def applier(unit: SimUnit, pipe: Pipe, answer: Callable[[], str], step: Callable[[str], float]) -> None:
-    """Run one visit.
-
-    Args:
-        unit: Whom.
-        pipe: To the session; it may be cut at any time without stopping the visit.
-        answer: What a test transaction is answered, with `{nonce}` in it.
-        step: Called before each step; returns how long it takes, seconds, or raises `Struck`.
-    """
-    try:
-        await _visit(unit, pipe, answer, step)
-    except Struck:
-        pass
-    finally:
-        pipe.to_us.put_nowait(None)
-
-
-async def _visit(unit: SimUnit, pipe: Pipe, answer: Callable[[], str], step: Callable[[str], float]) -> None:
-    words = (await pipe.line()).decode().split(" ")
-    _, mode, _, _, digest, number, holder, _, size = words
+async def applier(unit: SimUnit, way: Way, around: Surroundings) -> None:
+    """Run one visit to its end, or to where it is struck."""
+    line = await way.line()
+    if line is None:
+        return way.say("refused bad-header no header line within 25 s")
+    _, mode, _, _, digest, number, holder, run, size = line.decode().split(" ")
+    visit = _Visit(unit, way, around, digest, (int(number), holder), run, int(size))
+    if mode == "read":
+        return visit.read()
     if mode == "probe":
-        await asyncio.sleep(step("probe"))
-        if unit.current is None or unit.loaded is None or not unit.serves():
-            return pipe.say("failed probe probe-failed none")
-        pipe.say(f"current {unit.current.digest}")
-        pipe.say(f"answer {answer().format(nonce=holder)}")
-        return pipe.say(f"done {unit.current.digest}")
-    async with unit.lock:
-        unit.writers += 1
-        try:
-            if unit.writers > 1:
-                unit.broken.append(f"{unit.name}: two writers at once")
-            await _apply(unit, pipe, answer, step, digest, (int(number), holder), int(size))
-        finally:
-            unit.writers -= 1
-    return None
+        return await visit.probe_only()
+    try:
+        async with asyncio.timeout(LOCK_S):
+            await unit.lock.acquire()
+    except TimeoutError:
+        return way.say("refused timeout another applier is still at work on this unit")
+    try:
+        return await visit.write(mode)
+    finally:
+        unit.lock.release()
 
 
-async def _apply(
-    unit: SimUnit,
-    pipe: Pipe,
-    answer: Callable[[], str],
-    step: Callable[[str], float],
-    digest: str,
-    epoch: tuple[int, str],
-    size: int,
-) -> None:
-    if epoch[0] < unit.epoch[0] or (epoch[0] == unit.epoch[0] and epoch[1] != unit.epoch[1]):
-        return pipe.say(f"refused stale-epoch {unit.epoch[0]} {unit.epoch[1]}")
-    unit.epoch = epoch
-    if unit.accepted and epoch[0] < unit.accepted[-1]:
-        unit.broken.append(f"{unit.name}: accepted epoch {epoch[0]} after {unit.accepted[-1]}")
-    unit.accepted.append(epoch[0])
+class _Visit:
+    def __init__(
+        self, unit: SimUnit, way: Way, around: Surroundings, digest: str, epoch: tuple[int, str], run: str, size: int
+    ) -> None:
+        self.unit, self.disk, self.way, self.around = unit, unit.disk, way, around
+        self.digest, self.epoch, self.run, self.size = digest, epoch, run, size
+        self.answered = ""
+        self.receipt = ""
+        self.back = "untouched"
+        self.is_settled = True
 
-    async def probe() -> bool:
-        pipe.say("at probe")
-        await asyncio.sleep(step("probe"))
-        return unit.loaded == (unit.current.digest if unit.current else None) and unit.serves()
+    def read(self) -> None:
+        say, now, current = self.way.say, self.disk.now, self.unit.current
+        say(f"epoch {now.epoch[0]} {now.epoch[1]}")
+        if now.receipt:
+            say(f"receipt {now.receipt}")
+        if current is None:
+            return say("done none")
+        say(f"current {now.current}")
+        for path, (sha256, mode) in current.files.items():
+            say(f"mode {_permissions(mode)} {path}")
+            say(f"sum {'0' * 64 if current.is_torn else sha256} {path}")
+        return say(f"done {current.digest}")
 
-    async def reload() -> None:
-        pipe.say("at reload")
-        await asyncio.sleep(step("reload"))
-        unit.loaded = unit.current.digest if unit.current else None
+    async def probe_only(self) -> None:
+        if self.unit.current is None:
+            return self.way.say("failed probe probe-failed none")
+        self.way.say(f"current {self.unit.current.digest}")
+        passed = await self._probe(self.epoch[1])
+        self.way.say(f"answer {self.answered}")
+        return self.way.say(f"done {self.unit.current.digest}" if passed else "failed probe probe-failed untouched")
 
-    async def finish() -> None:
-        pipe.say("at receipt")
-        await asyncio.sleep(step("receipt"))
-        unit.receipt = digest
+    async def write(self, mode: str) -> None:
+        await self.around.at("epoch")
+        known = self.disk.now.epoch
+        if self.epoch[0] < known[0] or (self.epoch[0] == known[0] and self.epoch[1] != known[1]):
+            return self._refused(f"stale-epoch {known[0]} {known[1]}")
+        if self.epoch != known:
+            if self.disk.is_full and known[0] == 0:
+                return self._refused("disk-full cannot write the epoch")
+            self._write(epoch=self.epoch)
+            self.is_settled = False
+        self.around.let_in(self.epoch, self.digest)
+        if mode == "forget":
+            self._write(receipt=None)
+            self._settle()
+            return self.way.say(f"done {self.digest}")
+        current = self.unit.current
+        self.receipt = self.disk.now.receipt or ""
+        if current is None:
+            self.back = "none"
+        elif current.digest == self.digest and not current.is_torn:
+            return await self._same()
+        return await self._send()
 
-    if unit.current is not None and unit.current.digest == digest:
-        pipe.say("same")
-        if unit.receipt != digest or not await probe():
-            await reload()
-            if not await probe():
-                return pipe.say("failed probe probe-failed untouched")
-            await finish()
-        pipe.say(f"answer {answer().format(nonce='n')}")
-        return pipe.say(f"done {digest}")
+    async def _same(self) -> None:
+        self._settle()
+        self.way.say("same")
+        if f'"digest":"{self.digest}"' not in self.receipt:
+            self.receipt = ""
+        if self.receipt:
+            self.way.say("at probe")
+            if await self._probe():
+                return self._serving()
+        self.way.say("at reload")
+        await self.around.at("reload")
+        self.unit.reload()
+        self.way.say("at probe")
+        if not await self._probe():
+            return self._failed("probe probe-failed")
+        if not self.receipt and not await self._finish():
+            return None
+        return self._serving()
 
-    pipe.say("send")
-    pipe.say("at stage")
-    content = await pipe.exactly(size)
-    await asyncio.sleep(step("stage"))
-    release = _unpack(content)
-    pipe.say("at check")
-    if release is None or release.digest != digest:
-        return pipe.say("failed check bad-answer untouched")
-    pipe.say("at validate")
-    await asyncio.sleep(step("validate"))
-    if not unit.validates():
-        return pipe.say("failed validate validate-failed untouched")
-    pipe.say("at swap")
-    await asyncio.sleep(step("swap"))
-    before, old_receipt = unit.current, unit.receipt
-    unit.receipt = None
-    unit.current = release
-    unit.applied.append(digest)
-    await reload()
-    if not await probe():
-        pipe.say("at back")
-        await asyncio.sleep(step("back"))
-        unit.current = before
-        unit.loaded = before.digest if before else None
-        unit.receipt = old_receipt
-        return pipe.say(f"failed probe probe-failed {'previous' if before else 'none'}")
-    await finish()
-    pipe.say(f"answer {answer().format(nonce='n')}")
-    return pipe.say(f"done {digest}")
+    async def _send(self) -> None:
+        say = self.way.say
+        await self.around.at("room")
+        if self.disk.is_full:
+            return self._refused("disk-full 0 KiB free")
+        say("send")
+        say("at stage")
+        await self.around.at("stage")
+        content = await self.way.exactly(self.size)
+        if self.disk.is_full:
+            return self._failed("stage disk-full")
+        release = unpacked(content) if len(content) == self.size else None
+        if release is None:
+            return self._failed("stage internal")
+        say("at check")
+        await self.around.at("check")
+        if release.digest != self.digest:
+            return self._failed("check bad-answer")
+        release = replace(release)
+        self._write(staged=release)
+        self.disk.sync()
+        self.is_settled = True
+        say("at validate")
+        await self.around.at("validate")
+        if not self.around.validates():
+            return self._failed("validate validate-failed")
+        say("at swap")
+        return await self._swap(release)
+
+    async def _swap(self, release: Release) -> None:
+        keep, name, n = self.disk.now.current, self.digest, 0
+        while name in self.disk.now.releases:
+            n += 1
+            name = f"{self.digest}.{n}"
+        self._write(releases=MappingProxyType({**self.disk.now.releases, name: release}), staged=None)
+        await self.around.at("moved")
+        if self.receipt:
+            self._write(receipt="")
+        await self.around.at("emptied")
+        if self.disk.is_full:
+            self._remove(name)
+            if self.receipt:
+                self._write(receipt=self.receipt)
+            return self._failed("swap disk-full")
+        self.around.swaps(self.digest)
+        self._write(current=name)
+        await self.around.at("swapped")
+        self.way.say("at reload")
+        await self.around.at("reload")
+        self.unit.reload()
+        self.way.say("at probe")
+        if not await self._probe():
+            return await self._undo(name, keep)
+        if not await self._finish():
+            return None
+        for old in set(self.disk.now.releases) - {name, keep}:
+            self._remove(old)
+        return self._serving()
+
+    async def _undo(self, name: str, keep: str | None) -> None:
+        self.way.say("at back")
+        await self.around.at("back")
+        self._write(current=keep)
+        if keep is None:
+            self.back = "none"
+        else:
+            self.unit.reload()
+            self.back = "previous"
+        self._remove(name)
+        if keep is not None and self.receipt:
+            self._write(receipt=self.receipt)
+        self._failed("probe probe-failed")
+
+    async def _finish(self) -> bool:
+        self.way.say("at receipt")
+        await self.around.at("receipt")
+        if self.disk.is_full:
+            self._write(receipt="")
+            self.back = "new"
+            self._failed("receipt disk-full")
+            return False
+        self.receipt = json.dumps(
+            {
+                "digest": self.digest,
+                "epoch": self.epoch[0],
+                "holder": self.epoch[1],
+                "run": self.run,
+                "applied_at": "2024-06-20T00:54:00Z",
+            },
+            separators=(",", ":"),
+        )
+        self._write(receipt=self.receipt)
+        await self.around.at("written")
+        return True
+
+    def _serving(self) -> None:
+        self.way.say(f"answer {self.answered}")
+        self.way.say(f"receipt {self.receipt}")
+        self.way.say(f"done {self.digest}")
+
+    async def _probe(self, nonce: str = "drawn-by-the-unit") -> bool:
+        await self.around.at("probe")
+        answer = self.around.answer(nonce, self.epoch[0])
+        self.answered = answer or ""
+        return answer is not None
+
+    def _failed(self, words: str) -> None:
+        self._settle()
+        self.way.say(f"failed {words} {self.back}")
+
+    def _refused(self, words: str) -> None:
+        self._settle()
+        self.way.say(f"refused {words}")
+
+    def _settle(self) -> None:
+        if not self.is_settled:
+            self.is_settled = True
+            self.disk.sync_epoch()
+
+    def _write(self, **changed: object) -> None:
+        self.disk.write(replace(self.disk.now, **changed))  # type: ignore[arg-type]
+
+    def _remove(self, name: str) -> None:
+        left = {kept: release for kept, release in self.disk.now.releases.items() if kept != name}
+        self._write(releases=MappingProxyType(left))
 
 
 @cache
-def _unpack(content: bytes) -> Release | None:
+def _permissions(mode: int) -> str:
+    return "-" + "".join(bit if mode & 0o400 >> place else "-" for place, bit in enumerate("rwxrwxrwx"))
+
+
+@cache
+def unpacked(content: bytes) -> Release | None:
+    """Return the release that a bundle's tar holds; None when it is damaged."""
+    files: dict[str, tuple[str, int]] = {}
+    manifest = b""
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            files = {
-                member.name.removeprefix(".stage/"): (handle.read() if (handle := archive.extractfile(member)) else b"")
-                for member in archive.getmembers()
-            }
-    except tarfile.TarError:
+            for member in archive.getmembers():
+                handle = archive.extractfile(member)
+                body = handle.read() if handle else b""
+                name = member.name.removeprefix(".stage/")
+                files[name] = (hashlib.sha256(body).hexdigest(), member.mode)
+                manifest = body if name == "MANIFEST" else manifest
+    except (tarfile.TarError, EOFError):
         return None
-    manifest = files.pop("MANIFEST", b"")
-    wanted = {line.split(" ")[2]: line.split(" ")[0] for line in manifest.decode().splitlines()}
-    if wanted != {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}:
-        return None
-    return Release("sha256:" + hashlib.sha256(manifest).hexdigest(), tuple(sorted(files.items())))
+    wanted: dict[str, tuple[str, int]] = {}
+    for line in manifest.decode().splitlines():
+        sha256, mode, path = line.split(" ")
+        wanted[path] = (sha256, int(mode, 8))
+    if wanted != {path: found for path, found in files.items() if path != "MANIFEST"}:
+        return Release("damaged", MappingProxyType(files))
+    return Release("sha256:" + hashlib.sha256(manifest).hexdigest(), MappingProxyType(files))

@@ -1,281 +1,155 @@
-"""A world in memory behind the production transport, store, clock and processes; one seed gives one history."""
+"""The world of one history: units and their hosts, machines and their disks, the leases' store, the declaration."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from typing import TYPE_CHECKING
 
-from recovery.errors import CommandTimeoutError, HostKeyError, UnreachableError
-from recovery.model.bundle import Bundle
-from recovery.model.estate import DataCentreName, Endpoint, Estate, Office, Region, Unit, UnitName
+from recovery.lease import Holder
+from recovery.model.visit import Epoch
 from recovery.processes import Process
-from recovery.render import Renderer, Templates
-from recovery.store import ConflictError, Document
-from recovery.transport.base import Conversation, T, Target
-from tests.many import an_estate_of
-from tests.sim.unit import Pipe, SimUnit, Struck, applier
+from tests.sim import declared
+from tests.sim.bucket import SimBucket
+from tests.sim.disk import SimDisk, SimFile
+from tests.sim.faults import STORE, Fault, Site, Trace
+from tests.sim.field import Field
+from tests.sim.judge import Judge
+
+if TYPE_CHECKING:
+    from tests.sim.operators import Orchestrator
 
 BEGIN = datetime(2024, 6, 20, 0, 54, tzinfo=UTC)
-UNITS = 10
-FAULTS = (
-    "refused",
-    "host-key",
-    "drop-before-exec",
-    "drop-after-send",
-    "lost-acknowledgement",
-    "hang",
-    "struck",
-    "probe-flaps",
-)
+_HOW = {Site.STORE_SILENT: "silent", Site.STORE_AGAIN: "again", Site.STORE_AWAY: "away"}
 
 
-@cache
-def estate() -> Estate:
-    return an_estate_of(UNITS)
+class Machine:
+    """A machine that orchestrators run on.
 
+    Attributes:
+        disk: Of it.
+        state: The folder of its runs.
+        ahead_s: How far its clock is ahead of the true time, seconds.
+    """
 
-@cache
-def templates() -> Templates:
-    return Templates.load(estate().templates)
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.disk = SimDisk()
+        self.state = self.disk.path("state")
+        self.ahead_s = 0.0
+        self._boots = 1
 
-
-class OnceRenderer(Renderer):
-    """The production renderer, asked once for each bundle: rendering is pure, so all seeds share what it made."""
-
-    def __init__(self, estate: Estate, templates: Templates) -> None:
-        super().__init__(estate, templates)
-        self._made: dict[str, Bundle] = {}
-
-    def unit(self, region: Region, office: Office, unit: Unit) -> Bundle:
-        if unit.name not in self._made:
-            self._made[unit.name] = super().unit(region, office, unit)
-        return self._made[unit.name]
-
-    def endpoint(self, endpoint: Endpoint) -> Bundle:
-        if endpoint.name not in self._made:
-            self._made[endpoint.name] = super().endpoint(endpoint)
-        return self._made[endpoint.name]
-
-
-@cache
-def renderer(to: str) -> Renderer:
-    """Return the renderer of the estate placed at a data centre."""
-    return OnceRenderer(placed(to), templates())
-
-
-@cache
-def placed(to: str) -> Estate:
-    moves = [(service.name, None, DataCentreName(to)) for service in estate().services]
-    return replace(estate(), placement=estate().placement.moved(moves))
-
-
-class SimStore:
-    """Documents in memory, with the same conditional writes."""
-
-    def __init__(self) -> None:
-        self.documents: dict[str, bytes] = {}
-
-    def get(self, name: str) -> Document | None:
-        content = self.documents.get(name)
-        return None if content is None else Document(content=content, version=_version(content))
-
-    def put(self, name: str, content: bytes, *, over: str | None) -> str:
-        found = self.get(name)
-        if (found.version if found else None) != over:
-            raise ConflictError(name)
-        self.documents[name] = content
-        return _version(content)
-
-    def names(self, prefix: str) -> list[str]:
-        return sorted(name for name in self.documents if name.startswith(prefix))
-
-
-def _version(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-class SimMachine:
-    """Clock and processes of one operator's machine."""
-
-    def __init__(self, pid: int, dead: set[int]) -> None:
-        self.pid = pid
-        self._dead = dead
+    @property
+    def boot(self) -> str:
+        """Its boot id."""
+        return f"{self.name}-{self._boots}"
 
     def now(self) -> datetime:
-        return BEGIN + timedelta(seconds=asyncio.get_running_loop().time())
+        """Return what its clock says."""
+        return BEGIN + timedelta(seconds=asyncio.get_running_loop().time() + self.ahead_s)
 
-    def me(self) -> Process:
-        return Process(machine="m", boot="boot", namespace="n", pid=self.pid, started="1", where=f"operator-{self.pid}")
-
-    def is_dead(self, process: Process) -> bool:
-        return process.pid in self._dead
+    def lose_power(self, chance: random.Random) -> None:
+        """Start anew with what the disk has kept."""
+        self._boots += 1
+        self.disk.lose_power(chance)
 
 
 class World:
-    """Every unit and endpoint, and the faults that strike visits to them."""
+    """The world of one history.
 
-    def __init__(self, chance: random.Random, fault_rate: float) -> None:
-        self.chance = chance
-        self.fault_rate = fault_rate
-        self.fired: Counter[str] = Counter()
-        self.forced: dict[UnitName, list[str]] = {}
-        self.store = SimStore()
-        self.dead: set[int] = set()
-        self.units: dict[UnitName, SimUnit] = {}
-        self.answers: dict[UnitName, Callable[[], str]] = {}
-        self.placement = "pdns-2"
-        self.visits: set[asyncio.Task[None]] = set()
-        for _, _, unit in estate().places():
-            self._add(unit.name, unit.service, None)
-        for endpoint in estate().endpoint.values():
-            self._add(endpoint.name, endpoint.service, endpoint.data_centre)
+    Attributes:
+        machine: Of the first operator; it holds the repository of the declaration too.
+        other_machine: Of a second operator.
+        uses_bucket: Whether the leases are in a bucket rather than on the machine.
+        processes: Every orchestrator that was ever started.
+        recovered: Names of the runs that have ended with 0.
+        fired: How often each fault has struck.
+        told: What happened, for whoever replays the history.
+    """
 
-    def _add(self, name: UnitName, service: str, centre: str | None) -> None:
-        unit = SimUnit(name=name)
-        self.units[name] = unit
+    def __init__(self, seed: int, trace: Trace) -> None:
+        self.trace = trace
+        self.seed = seed
+        self.chance = random.Random(f"world {seed}")
+        self.fired: Counter[Site] = Counter()
+        self.told: list[str] = []
+        self.machine, self.other_machine = Machine("first"), Machine("second")
+        self.bucket = SimBucket()
+        self.bucket.befalls = self._at_store
+        self.uses_bucket = self.chance.random() < 0.5 or any(fault.site in STORE for fault in trace)
+        self.processes: list[Orchestrator] = []
+        self.recovered: set[str] = set()
+        self._store_calls = 0
+        self._away_until = 0.0
+        first = SimFile(declared.written(declared.sound(declared.all_at(declared.LOST)).estate))
+        self.machine.disk.files[declared.FOLDER] = first
+        self.machine.disk.sync(first)
+        self._leave_leases()
+        self.judge = Judge(self.seconds, self.declaration)
+        was_deployed = self.chance.random() < 0.5
+        self.field = Field(seed, trace, self.judge, self.fire, was_deployed=was_deployed)
 
-        def answer() -> str:
-            served = centre or ("cloud-1" if unit.loaded in self._digests_at_cloud() else "pdns-2")
-            return f"pulih-probe/1 data-centre={served} service={service} nonce={{nonce}}"
+    def seconds(self) -> float:
+        """Return the true time, seconds from the beginning."""
+        return asyncio.get_running_loop().time()
 
-        self.answers[name] = answer
+    def declaration(self) -> bytes:
+        """Return the placement as it stands in the repository."""
+        return self.machine.disk.files[declared.FOLDER].content
 
-    @staticmethod
-    @cache
-    def _digests_at_cloud() -> frozenset[str]:
-        made = renderer("cloud-1")
-        return frozenset(made.unit(*place).digest for place in placed("cloud-1").places())
+    def say(self, line: str) -> None:
+        """Note what happens."""
+        self.told.append(f"{self.seconds():9.3f} {line}")
 
-    def fault(self, name: UnitName) -> str:
-        """Return what strikes the next visit to a unit: what a test has forced, else whatever chance brings."""
-        forced = self.forced.get(name)
-        if forced:
-            return forced.pop(0)
-        return self.chance.choice(FAULTS) if self.chance.random() < self.fault_rate else ""
+    def fire(self, fault: Fault) -> None:
+        """Count a fault that strikes."""
+        self.fired[fault.site] += 1
+        who = f" at {fault.who}" if fault.who else ""
+        self.say(f"* {fault.site}{who}{f' ({fault.how})' if fault.how else ''}")
 
-    def heal(self) -> None:
-        """No further fault."""
-        self.fault_rate = 0.0
+    async def calm(self) -> None:
+        """Faults stop: no further one strikes, and what is under way comes to its end."""
+        self.field.is_calm = True
+        for machine in (self.machine, self.other_machine):
+            machine.disk.room_bytes, machine.ahead_s = None, 0.0
+        await asyncio.sleep(61)  # longer than any reboot takes, and than a holder may be silent
+        await self.field.calm()
 
-    async def settle(self) -> None:
-        """Wait until no applier is at work any more."""
-        while self.visits:
-            await asyncio.wait(self.visits)
+    def _leave_leases(self) -> None:
+        """Leave the leases of the deployment that was before; it drew the epoch that the units know."""
+        for scope in ("region-0", "region-1", declared.LOST):
+            left = Holder(
+                scope=scope,
+                epoch=Epoch(number=1, holder="before"),
+                run="before",
+                process=Process(machine="first", boot="", namespace="n", pid=1, started="1", where="before@first"),
+                since=BEGIN,
+                heartbeat=BEGIN,
+                released=True,
+            ).to_json()
+            self.bucket.objects[f"pulih/leases/{scope}.json"] = left
+            file = self.machine.disk.path("state", "leases", f"{scope}.json").file(make=True)
+            file.content = file.synced = left
+        self.machine.disk.sync(None)
 
-    def broken(self) -> list[str]:
-        """Return the invariants that did not hold at some unit."""
-        return [line for unit in self.units.values() for line in unit.broken]
+    def burn_store(self, fault: Fault) -> None:
+        """The leases are lost."""
+        self.fire(fault)
+        self.bucket.objects.clear()
+        for name in [name for name in self.machine.disk.files if "/leases/" in name]:
+            del self.machine.disk.files[name]
+        self.machine.disk.names_changed()
 
-
-class Operator:
-    """The transport of one orchestrator, which can be paused (SIGSTOP) and killed."""
-
-    def __init__(self, world: World, pid: int) -> None:
-        self.world = world
-        self.machine = SimMachine(pid, world.dead)
-        self.awake = asyncio.Event()
-        self.awake.set()
-        self.killed = False
-        self.started: list[tuple[float, UnitName]] = []
-
-    async def run(self, target: Target, command: str, conversation: Conversation[T], *, within_s: float) -> T:
-        assert command.startswith("exec /bin/sh -c ")
-        await self.awake.wait()
-        world, loop = self.world, asyncio.get_running_loop()
-        self.started.append((loop.time(), target.name))
-        fault = world.fault(target.name)
-        await asyncio.sleep(world.chance.uniform(0.02, 0.7))
-        if fault:
-            world.fired[fault] += 1
-        if fault == "host-key":
-            raise HostKeyError(target.name, "another key")
-        if fault in ("refused", "drop-before-exec"):
-            raise UnreachableError(target.name, fault)
-        pipe = Pipe()
-        visit = asyncio.create_task(
-            applier(world.units[target.name], pipe, world.answers[target.name], self._step(fault))
-        )
-        world.visits.add(visit)
-        visit.add_done_callback(world.visits.discard)
-        session = SimSession(self, target, pipe, fault)
-        try:
-            async with asyncio.timeout(within_s):
-                return await conversation(session)
-        except TimeoutError as error:
-            raise CommandTimeoutError(target.name, f"no end within {within_s:.0f} s") from error
-        finally:
-            if not session.header_sent:
-                pipe.to_unit.put_nowait(None)
-            elif fault != "drop-after-send":
-                # What is in the pipe arrives; what was never sent never will.
-                pipe.to_unit.put_nowait(None)
-
-    async def close(self) -> None:
-        return
-
-    def _step(self, fault: str) -> Callable[[str], float]:
-        strike = self.world.chance.randrange(1, 8) if fault == "struck" else 0
-        count = 0
-
-        def step(name: str) -> float:
-            nonlocal count
-            count += 1
-            if count == strike:
-                raise Struck
-            if fault == "probe-flaps" and name == "reload":
-                return 40.0
-            return self.world.chance.uniform(0.01, 0.5)
-
-        return step
-
-
-class SimSession:
-    """One visit's end of the pipe."""
-
-    def __init__(self, operator: Operator, target: Target, pipe: Pipe, fault: str) -> None:
-        self._operator = operator
-        self._target = target
-        self._pipe = pipe
-        self._fault = fault
-        self._sent = 0
-        self.header_sent = False
-
-    async def send(self, data: bytes) -> None:
-        await self._operator.awake.wait()
-        self._sent += 1
-        self.header_sent = True
-        if self._fault == "drop-after-send" and self._sent == 2:
-            half = len(data) // 2
-            self._pipe.to_unit.put_nowait(data[:half])
-            self._pipe.to_unit.put_nowait(None)
-            raise UnreachableError(self._target.name, "the connection broke half way")
-        self._pipe.to_unit.put_nowait(data)
-
-    async def read_line(self) -> str | None:
-        await self._operator.awake.wait()
-        if self._fault == "hang":
-            await asyncio.sleep(self._target.timeouts.step_s)
-            raise CommandTimeoutError(self._target.name, "no answer")
-        try:
-            async with asyncio.timeout(self._target.timeouts.step_s):
-                line = await self._pipe.to_us.get()
-        except TimeoutError as error:
-            raise CommandTimeoutError(self._target.name, "no answer") from error
-        await self._operator.awake.wait()
-        if self._fault == "lie" and line is not None and line.startswith("done"):
-            return "done sha256:" + "0" * 64
-        if self._fault == "lost-acknowledgement" and line is not None and line.startswith("done"):
-            raise UnreachableError(self._target.name, "the connection broke before the last line")
-        return line
-
-    async def read_exactly(self, size_bytes: int) -> bytes:
-        raise AssertionError(f"nothing in the simulation sends {size_bytes} bytes back")
-
-    async def error_text(self) -> str:
-        return ""
+    def _at_store(self, call: str) -> str:
+        if self.field.is_calm:
+            return ""
+        self._store_calls += call == "put"
+        for fault in self.trace:
+            if fault.site in _HOW and fault.at == self._store_calls and call == "put":
+                self.fire(fault)
+                if fault.site is Site.STORE_AWAY:
+                    self._away_until = self.seconds() + fault.seconds
+                return _HOW[fault.site]
+        return "away" if self.seconds() < self._away_until else ""

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from recovery.store import FileStore
+from recovery.store_s3 import S3Store
 from tests.contract.store import *  # noqa: F403  the suite's tests, collected here
 from tests.contract.store import NAME, WRITERS, Stores, at_once
-from tests.sim.world import SimStore
+from tests.sim.bucket import ADDRESS, SimBucket, reachable
 
 
 class Files:
@@ -30,13 +31,14 @@ class Files:
 
 
 class Simulated:
-    """Documents in the simulation, whose operators share one event loop: nothing comes between a look and a write."""
+    """Documents in a simulated bucket, whose clients come one after the other."""
 
-    def __init__(self) -> None:
-        self.store = SimStore()
+    def __init__(self, bucket: SimBucket) -> None:
+        self.bucket = bucket
 
-    def open(self) -> SimStore:
-        return self.store
+    def open(self) -> S3Store:
+        with reachable(self.bucket):
+            return S3Store(ADDRESS)
 
     def race(self, tries: list[Callable[[], bool]]) -> list[bool]:
         order = list(range(len(tries)))
@@ -47,7 +49,7 @@ class Simulated:
 
 @pytest.fixture(params=["files", "simulation"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
-    return Files(tmp_path / "state") if request.param == "files" else Simulated()
+    return Files(tmp_path / "state") if request.param == "files" else Simulated(SimBucket())
 
 
 def test_of_several_processes_that_make_a_file_at_once_one_wins(tmp_path: Path) -> None:

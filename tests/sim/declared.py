@@ -1,0 +1,200 @@
+"""The declaration that a recovery moves, and everything pure that follows from it, made once for all seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Generator, Hashable
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from unittest import mock
+
+import infra.declaration
+import recovery.apply
+import recovery.plan
+from recovery.cli import begun, planned
+from recovery.cli.loading import Declared
+from recovery.model.bundle import Bundle
+from recovery.model.estate import DataCentreName, Endpoint, Estate, Office, Region, ServiceName, Unit, UnitName
+from recovery.model.plan import Selection
+from recovery.render import Renderer, Templates
+from tests.many import an_estate_of
+from tests.sim.unit import Release, unpacked
+
+UNITS = 8
+LOST, TARGET = DataCentreName("pdns-2"), DataCentreName("cloud-1")
+FOLDER = "/estate/placement.json"
+
+Placement = tuple[tuple[str, str], ...]
+"""Data centre by service, in the order of the names; hashable, so that what follows from it is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a digest stands for: whose bundle, for which data centre."""
+
+    name: str
+    centre: str
+
+
+MADE: dict[str, Made] = {}
+"""Every bundle that was ever rendered here, by its digest."""
+
+
+@cache
+def estate() -> Estate:
+    return an_estate_of(UNITS)
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the units and endpoints that a recovery touches."""
+    ends = [endpoint.name for (_, centre), endpoint in estate().endpoint.items() if centre == TARGET]
+    return (*ends, *(unit.name for _, _, unit in estate().places()))
+
+
+def all_at(centre: str) -> Placement:
+    return tuple(sorted((service.name, centre) for service in estate().services))
+
+
+@cache
+def sound(placement: Placement) -> Declared:
+    """Return the declaration with a placement, as `pulih` reads it."""
+    moves = [(ServiceName(service), None, DataCentreName(centre)) for service, centre in placement]
+    placed = replace(estate(), placement=estate().placement.moved(moves))
+    return Declared(estate=placed, templates=_templates(), renderer=OnceRenderer(placed, _templates()))
+
+
+def written(estate: Estate) -> bytes:
+    """Return an estate's placement as it stands in the repository."""
+    return json.dumps(sorted(estate.placement.default.items())).encode()
+
+
+@cache
+def read(content: bytes) -> Declared:
+    """Return the declaration whose placement is that."""
+    return sound(tuple((service, centre) for service, centre in json.loads(content)))
+
+
+@cache
+def _templates() -> Templates:
+    return Templates.load(estate().templates)
+
+
+class OnceRenderer(Renderer):
+    """The production renderer, asked once for each bundle: rendering is pure."""
+
+    def __new__(cls, estate: Estate, templates: Templates) -> OnceRenderer:
+        del templates  # the same for all
+        return _renderers.setdefault(written(estate), super().__new__(cls))
+
+    def __init__(self, estate: Estate, templates: Templates) -> None:
+        if not hasattr(self, "made"):
+            super().__init__(estate, templates)
+            self.made: dict[UnitName, Bundle] = {}
+
+    def unit(self, region: Region, office: Office, unit: Unit) -> Bundle:
+        if unit.name not in self.made:
+            self.made[unit.name] = bundle = super().unit(region, office, unit)
+            MADE[bundle.digest] = Made(unit.name, self.estate.placement.of(unit.service, region.name))
+        return self.made[unit.name]
+
+    def endpoint(self, endpoint: Endpoint) -> Bundle:
+        if endpoint.name not in self.made:
+            self.made[endpoint.name] = bundle = super().endpoint(endpoint)
+            MADE[bundle.digest] = Made(endpoint.name, endpoint.data_centre)
+        return self.made[endpoint.name]
+
+
+_renderers: dict[bytes, OnceRenderer] = {}
+
+
+@cache
+def bundles(placement: Placement) -> dict[str, Bundle]:
+    """Return the bundle of every unit and endpoint under a placement."""
+    declared = sound(placement)
+    made: dict[str, Bundle] = {}
+    for region, office, unit in declared.estate.places():
+        made[unit.name] = declared.renderer.unit(region, office, unit)
+    for end in declared.estate.endpoint.values():
+        made[end.name] = declared.renderer.endpoint(end)
+    return made
+
+
+@cache
+def release(name: str, placement: Placement) -> Release:
+    """Return a unit's bundle as it lies on its disk."""
+    found = unpacked(recovery.apply.tar(bundles(placement)[name]))
+    assert found is not None
+    return found
+
+
+def _kept(function: Callable[..., Any], key: Callable[..., Hashable]) -> Callable[..., Any]:
+    found: dict[Hashable, Any] = {}
+
+    def kept(*arguments: Any, **options: Any) -> Any:
+        what = key(*arguments, **options)
+        if what not in found:
+            found[what] = function(*arguments, **options)
+        return found[what]
+
+    return kept
+
+
+def _digest(bundle: Bundle) -> Hashable:
+    return bundle.digest
+
+
+_tar = _kept(recovery.apply.tar, _digest)
+
+
+def _asked(estate: Estate, prints: str, selection: Selection, **options: Any) -> Hashable:
+    return written(estate), prints, selection, options.get("lost"), options.get("to")
+
+
+_plans = {name: _kept(getattr(recovery.plan, name), _asked) for name in ("routine", "recovery")}
+
+
+@contextmanager
+def shared(content: Callable[[], bytes]) -> Generator[None]:
+    """Let the production code share what is pure, and read the declaration that `content` returns."""
+
+    def load(_folder: object) -> Estate:
+        return read(content()).estate
+
+    def files(_folder: object) -> str:
+        return hashlib.sha256(content()).hexdigest()
+
+    def sound(*_anything: object) -> tuple[()]:
+        return ()
+
+    def nothing(_folder: object) -> None:
+        return None
+
+    def templates(_folder: object) -> Templates:
+        return _templates()
+
+    stand_ins: tuple[tuple[object, str, object], ...] = (
+        (recovery.apply, "tar", _tar),
+        (recovery.plan, "routine", _plans["routine"]),
+        (recovery.plan, "recovery", _plans["recovery"]),
+        (infra.declaration, "routine", _plans["routine"]),
+        (begun, "Renderer", OnceRenderer),
+        (planned, "commit", nothing),
+        (infra.declaration, "load", load),
+        (infra.declaration, "Renderer", OnceRenderer),
+        (infra.declaration, "_fingerprint", files),
+        (infra.declaration.policy, "check", sound),
+        (Templates, "load", staticmethod(templates)),
+    )
+    with ExitStack() as stack:
+        for module, name, stand_in in stand_ins:
+            stack.enter_context(mock.patch.object(module, name, stand_in))
+        yield
+
+
+def all_of(content: bytes) -> Placement:
+    """Return the placement that the repository holds."""
+    return tuple((service, centre) for service, centre in json.loads(content))
