@@ -96,6 +96,8 @@ class _Conductor:
         )
         if proven:
             self.world.tell(PlacementIntended(moves=proven, at=self.world.clock.now()))
+            if self._halted() is not None:
+                return  # that it is about to happen could not be recorded, or the run was overtaken
             self.world.write_placement(proven)
             self.world.tell(PlacementWritten(moves=proven, at=self.world.clock.now()))
 

@@ -299,3 +299,10 @@ def test_no_wave_begins_once_the_run_is_stopped() -> None:
     assert [event.wave.name for event in run.seen.events if isinstance(event, WaveStarted)] == [
         "endpoints of identity, time"
     ]
+
+
+def test_the_placement_stays_when_that_it_is_to_be_written_could_not_be_recorded() -> None:
+    run = told(halt_at=PlacementIntended)
+    assert run.moves == []
+    assert not [event for event in run.seen.events if isinstance(event, PlacementWritten)]
+    assert {outcome.state for outcome in run.result.units} == {State.NOT_STARTED}
