@@ -63,7 +63,7 @@ async def probe_unit(session: Session, question: Question) -> None:
             answered = rest
             if answered and answered != expected:
                 raise VerifyError(question.unit, f"it was answered `{answered[:160]}`, expected `{expected}`")
-        elif word == "done":
+        elif word == "done" and rest == digest:
             break
         else:
             raise await answers.unexpected(word, rest)
