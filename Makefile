@@ -5,12 +5,15 @@ PYTHON ?= python3
 UNITS ?= 582
 REPORT ?= report
 BIN := .venv/bin
+SEEDS ?= 10000
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: setup drill engine test fast check format lock clean help
+.PHONY: setup drill engine test sim mutants fast check format lock clean help
 help:
 	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
 	@echo 'make test                           every check and every test; installs what they need'
+	@echo 'make sim [SEEDS=10000]              plays that many histories of faults in a simulated world'
+	@echo 'make mutants                        plants bugs in a copy of the code; each must be found'
 	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
 	@echo 'make engine                         gets the Pulumi engine; the last line says where it is'
 	@echo 'make setup                          what pulih needs to run, in .venv; make lock: newer pinned versions'
@@ -59,6 +62,12 @@ test: .venv/.installed-dev
 
 docs/cli.md: .venv/.installed-dev recovery/cli/*.py
 	@$(BIN)/python -m typer recovery.cli.main utils docs --name pulih --title 'pulih: every command' --output $@
+
+sim: .venv/.installed-dev
+	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+mutants: .venv/.installed-dev
+	@$(BIN)/python -m tests.mutants
 
 lock:
 	@versions=--upgrade; for file in requirements-dev requirements-engine requirements; do \

@@ -31,9 +31,11 @@ def _one(seed: int) -> int:
 
 
 def _many(seeds: int, *, stops: bool) -> int:
-    tally = Tally()
+    tally, tenth = Tally(), max(1, seeds // 10)
     for found in blocks(seeds):
-        tally.add(found)
+        before, _ = tally.seeds, tally.add(found)
+        if tally.seeds // tenth > before // tenth:
+            sys.stderr.write(f"{tally.line()}\n")
         if stops and tally.failed:
             break
     if tally.failed and not stops:

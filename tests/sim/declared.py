@@ -8,22 +8,37 @@ from collections.abc import Callable, Generator, Hashable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 import infra.declaration
 import recovery.apply
+import recovery.lease
 import recovery.plan
-from recovery.cli import begun, planned
+import recovery.runs
+from recovery.cli import begun, planned, storing
 from recovery.cli.loading import Declared
 from recovery.model.bundle import Bundle
-from recovery.model.estate import DataCentreName, Endpoint, Estate, Office, Region, ServiceName, Unit, UnitName
+from recovery.model.estate import (
+    DataCentreName,
+    Endpoint,
+    Estate,
+    Limits,
+    LinkName,
+    Office,
+    Region,
+    ServiceName,
+    Unit,
+    UnitName,
+)
 from recovery.model.plan import Selection
 from recovery.render import Renderer, Templates
 from tests.many import an_estate_of
 from tests.sim.unit import Release, unpacked
 
 UNITS = 8
+REGION_LIMIT = 3
 LOST, TARGET = DataCentreName("pdns-2"), DataCentreName("cloud-1")
 FOLDER = "/estate/placement.json"
 
@@ -45,7 +60,7 @@ MADE: dict[str, Made] = {}
 
 @cache
 def estate() -> Estate:
-    return an_estate_of(UNITS)
+    return an_estate_of(UNITS, limits=Limits(region=REGION_LIMIT, bastion=64, link=dict.fromkeys(LinkName, 64)))
 
 
 @cache
@@ -157,6 +172,12 @@ def _asked(estate: Estate, prints: str, selection: Selection, **options: Any) ->
 _plans = {name: _kept(getattr(recovery.plan, name), _asked) for name in ("routine", "recovery")}
 
 
+def _dumps(value: object, **layout: Any) -> str:
+    """Write JSON on one line: for people it is set out in many, at ten times the cost."""
+    layout.pop("indent", None)
+    return json.dumps(value, **layout)
+
+
 @contextmanager
 def shared(content: Callable[[], bytes]) -> Generator[None]:
     """Let the production code share what is pure, and read the declaration that `content` returns."""
@@ -176,6 +197,7 @@ def shared(content: Callable[[], bytes]) -> Generator[None]:
     def templates(_folder: object) -> Templates:
         return _templates()
 
+    compact = SimpleNamespace(dumps=_dumps, loads=json.loads)
     stand_ins: tuple[tuple[object, str, object], ...] = (
         (recovery.apply, "tar", _tar),
         (recovery.plan, "routine", _plans["routine"]),
@@ -188,6 +210,7 @@ def shared(content: Callable[[], bytes]) -> Generator[None]:
         (infra.declaration, "_fingerprint", files),
         (infra.declaration.policy, "check", sound),
         (Templates, "load", staticmethod(templates)),
+        *((module, "json", compact) for module in (recovery.lease, recovery.runs, storing)),
     )
     with ExitStack() as stack:
         for module, name, stand_in in stand_ins:

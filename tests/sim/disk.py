@@ -147,7 +147,7 @@ class DiskPath(PurePosixPath):
 
     def exists(self) -> bool:
         _check()
-        return str(self) in self.disk.files or self.is_dir()
+        return str(self) in self.disk.files
 
     def is_file(self) -> bool:
         return str(self) in self.disk.files

@@ -56,7 +56,7 @@ class Drama:
         await asyncio.sleep(world.chance.choice((0.0, 2.0)))
         self.first.launch(self.first.recover())
         await self._all_over()
-        if world.chance.random() < 0.5:
+        if world.chance.random() < (0.15 if world.recovered else 0.5):
             await self._go_on("again")
 
     async def liveness(self) -> None:

@@ -56,14 +56,15 @@ class Field:
         self._by_name: dict[str, Host] = {}
         self._services: dict[str, str] = {}
         self._chances: dict[str, random.Random] = {}
+        self._seed = seed
         self._visits: Counter[str] = Counter()
         self._boots: Counter[str] = Counter()
         for _, _, unit in declared.estate().places():
-            self._add(seed, unit.name, unit.service, unit.login.address, unit.login.host_key)
+            self._add(unit.name, unit.service, unit.login.address, unit.login.host_key)
             if was_deployed:
                 _install(self.units[unit.name])
         for end in declared.estate().endpoint.values():
-            self._add(seed, end.name, end.service, end.login.address, end.login.host_key)
+            self._add(end.name, end.service, end.login.address, end.login.host_key)
             self._by_name[end.name].is_down = end.data_centre == declared.LOST
         for bastion in declared.estate().bastions.values():
             login = bastion.login
@@ -71,10 +72,9 @@ class Field:
         for unit in self.units.values():
             judge.had(unit)
 
-    def _add(self, seed: int, name: str, service: str, address: str, host_key: HostKey) -> None:
+    def _add(self, name: str, service: str, address: str, host_key: HostKey) -> None:
         self.units[name] = SimUnit(name)
         self._services[name] = service
-        self._chances[name] = random.Random(f"{seed} {name}")
         host = Host(
             host_key=host_key,
             programs={applier_command(): partial(self._visited, name)},
@@ -143,7 +143,7 @@ class Field:
         host.is_down = True
         host.cut()
         if fault.site is Site.POWER_CUT:
-            unit.disk.lose_power(self._chances[unit.name])
+            unit.disk.lose_power(self._chance(unit.name))
         later(fault.seconds, partial(self._boot, unit, host))
 
     def visits(self, name: str) -> int:
@@ -156,7 +156,13 @@ class Field:
 
     def step_s(self, name: str) -> float:
         """Return how long a unit takes for a step, seconds."""
-        return self._chances[name].uniform(0.01, LONGEST_STEP_S)
+        return self._chance(name).uniform(0.01, LONGEST_STEP_S)
+
+    def _chance(self, name: str) -> random.Random:
+        """Return a unit's own chance, so that what befalls one never depends on another's turn."""
+        if name not in self._chances:
+            self._chances[name] = random.Random(f"{self._seed} {name}")
+        return self._chances[name]
 
     def _boot(self, unit: SimUnit, host: Host) -> None:
         host.is_down = False

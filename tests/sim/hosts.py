@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -40,7 +39,7 @@ class Pipe:
     def __init__(self, size_bytes: int = PIPE_BYTES) -> None:
         self._size_bytes = size_bytes
         self._held_bytes = 0
-        self._parts: deque[bytes] = deque()
+        self._parts: list[bytes] = []
         self._waiting: list[asyncio.Future[None]] = []
         self.is_closed = False
         self.is_broken = False
@@ -89,8 +88,9 @@ class Pipe:
         """
         if self.is_broken:
             raise HungUpError
-        data = self._parts.popleft() if self._parts else b""
-        self._held_bytes -= len(data)
+        data = b"".join(self._parts) if len(self._parts) != 1 else self._parts[0]
+        self._parts.clear()
+        self._held_bytes = 0
         self._notify()
         return data
 
@@ -109,6 +109,8 @@ class Pipe:
         await turn
 
     def _notify(self) -> None:
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         for turn in waiting:
             if not turn.done():

@@ -45,6 +45,8 @@ class Part:
         overtaken_at: When somebody took its leases; None while it holds them.
         was_stopped: Whether it was stopped when they were taken: it learns of it before its next unit.
         barred: Units whose key or login was refused.
+        in_flight: Units that it is visiting.
+        waved_on: Waves that somebody has let pass whatever failed in them.
     """
 
     who: str
@@ -60,6 +62,8 @@ class Part:
     overtaken_at: float | None = None
     was_stopped: bool = False
     barred: set[str] = field(default_factory=set[str])
+    in_flight: set[str] = field(default_factory=set[str])
+    waved_on: set[str] = field(default_factory=set[str])
     placement_intended: bool = False
     is_over: bool = False
 
@@ -109,7 +113,7 @@ class Judge:
         self._clock = clock
         self._largest: dict[str, tuple[int, str]] = {}
         self._allowed: dict[str, set[str]] = {}
-        self._places = {str(unit.name) for _, _, unit in declared.estate().places()}
+        self._region = {str(unit.name): region.name for region, _, unit in declared.estate().places()}
         self._ends = {end.name: end for end in declared.estate().endpoint.values()}
 
     def find(self, sentence: str) -> None:
@@ -160,10 +164,19 @@ class Judge:
         """A process begins a visit."""
         if name in part.barred:
             self.find(f"{part.who} tried {name} again after its key or login was refused")
+        part.in_flight.add(name)
+        region = self._region.get(name)
+        beside = [other for other in part.in_flight if self._region.get(other) == region]
+        if region is not None and len(beside) > declared.REGION_LIMIT:
+            self.find(f"{part.who} visits {len(beside)} units of {region} at once, {declared.REGION_LIMIT} may be")
         if part.overtaken_at is not None:
             late_s = self._clock() - part.overtaken_at
             if part.was_stopped or late_s > RENEWED_WITHIN_S:
                 self.find(f"{part.who} began a visit to {name} although it was overtaken {late_s:.1f} s before")
+
+    def leaves(self, part: Part, name: str) -> None:
+        """A process ends a visit."""
+        part.in_flight.discard(name)
 
     def asks(self, part: Part, name: str, header: str) -> None:
         """A process has sent its header."""
@@ -224,9 +237,20 @@ class Judge:
             for canary in part.canaries:
                 if ranks[canary] == ranks[name] and canary not in part.outcomes:
                     self.find(f"{part.who} began {name} before canary {canary} was through")
+        self._none_held(part, name)
         for needed in self._needs(steps[name], part.plan):
             if needed in steps and part.outcomes.get(needed) not in _BRINGS:
                 self.find(f"{part.who} began {name}, which needs {needed}, and that is {part.outcomes.get(needed)}")
+
+    def _none_held(self, part: Part, name: str) -> None:
+        """No earlier wave has lost more than it may, unless somebody has said to go on."""
+        rule = declared.estate().wave_pass
+        for rank in {rank for rank in part.ranks.values() if rank < part.ranks[name]}:
+            wave = [other for other in part.steps if part.ranks[other] == rank]
+            failed = [other for other in wave if part.outcomes.get(other) == "quarantined"]
+            services = {part.steps[other].service for other in wave}
+            if len(failed) > max(rule.failures, int((1 - rule.share) * len(wave))) and not services & part.waved_on:
+                self.find(f"{part.who} began {name} although {', '.join(failed)} of an earlier wave had failed")
 
     def _needs(self, step: Step, plan: Plan | None) -> list[str]:
         after = declared.estate().service[step.service].after
@@ -249,15 +273,22 @@ class Judge:
                 target = f"{service}-{move.target}"
                 if part.outcomes.get(target) not in _BRINGS:
                     self.find(f"{part.who} moved {move.service} to {move.target} before {target} was proven")
-        touched = sorted(name for name in part.asked if name in self._places)
+        touched = sorted(name for name in part.asked if name in self._region)
         if touched:
             self.find(f"{part.who} changed the placement after it had touched {', '.join(touched)}")
 
-    def overtakes(self, taker: Part) -> None:
-        """A process has taken leases: whoever else was at work in its scopes is overtaken."""
+    def overtakes(self, taker: Part, may_live: Callable[[Part], bool]) -> None:
+        """A process has taken leases: whoever else was at work in its scopes is overtaken.
+
+        Args:
+            taker: The process's part.
+            may_live: Whether nothing has kept another one from being heard.
+        """
         for part in self.parts:
             if part is not taker and part.scopes & taker.scopes and part.overtaken_at is None and not part.is_over:
                 part.overtaken_at = self._clock()
+                if may_live(part):
+                    self.find(f"{taker.who} took the leases of {part.who}, which was alive and had been heard")
 
     def loses_power(self, part: Part, journal: SimFile | None) -> None:
         """The machine of a run has lost its power; look at what its journal still says."""
@@ -277,9 +308,10 @@ class Judge:
             return
         if retold is None or _gist(retold) != _gist(result):
             self.find(f"the journal of {part.who} tells another story than its report")
-        if report is not None and json.loads(report) != json.loads(json.dumps(to_json(result))):
+        said = to_json(result)
+        if report is not None and json.loads(report) != json.loads(json.dumps(said)):
             self.find(f"the report on {part.who}'s disk is not that of its run")
-        totals = cast(dict[str, int], to_json(result)["totals"])
+        totals = cast(dict[str, int], said["totals"])
         counted = {state: sum(unit.state == state for unit in result.units) for state in ("quarantined", "skipped")}
         brought = sum(unit.state in _BRINGS for unit in result.units)
         if totals["verified"] != brought or any(totals[state] != count for state, count in counted.items()):

@@ -131,7 +131,10 @@ class _Call:
         self.handle: asyncio.Handle | None = None
 
     def __call__(self) -> None:
-        if not self._process.holds(self) and not (self.handle and self.handle.cancelled()):
+        process = self._process
+        if (process.is_stopped or process.is_dead) and process.holds(self):
+            return
+        if not (self.handle and self.handle.cancelled()):
             self._callback(*self._arguments)
 
     def again(self) -> None:

@@ -46,6 +46,7 @@ class Orchestrator(Process):
 
     Attributes:
         part: What the judge knows of it; None until it has its leases.
+        was_stopped: Whether it was ever stopped.
         code: Its exit code; None while it runs, or when it was killed.
     """
 
@@ -55,6 +56,7 @@ class Orchestrator(Process):
         self.world, self.machine, self.name = world, machine, name
         self.chance = random.Random(f"{world.seed} {self.pid}")
         self.part: Part | None = None
+        self.was_stopped = False
         self.code: int | None = None
         self.processes = _Processes(self)
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -74,6 +76,7 @@ class Orchestrator(Process):
 
     def stop(self) -> None:
         """SIGSTOP."""
+        self.was_stopped = True
         self.world.say(f"{self.name} is stopped")
         super().stop()
 
@@ -98,6 +101,8 @@ class Orchestrator(Process):
             self.code = 1
             self.world.judge.find(f"{self.name} crashed: {type(error).__name__}: {error}")
         self.world.say(f"{self.name} ends with {self.code}")
+        if self.code == 4 and len(self.world.processes) == 1:
+            self.world.judge.find(f"{self.name} gave way to somebody else, and there was nobody")
         if self.part is not None:
             self.part.is_over = True
         self.is_dead = True
@@ -135,7 +140,14 @@ class Orchestrator(Process):
         """Take note that it has its leases."""
         self.part = part
         self.world.judge.parts.append(part)
-        self.world.judge.overtakes(part)
+        self.world.judge.overtakes(part, self._is_heard)
+
+    def _is_heard(self, part: Part) -> bool:
+        """Whether a part's process lives, and nothing has ever kept it from renewing its leases, or us from knowing."""
+        world = self.world
+        others = (process for process in world.processes if process.part is part)
+        kept_off = {Site.STORE_AWAY, Site.STORE_BURNED, Site.CLOCK_JUMPS, Site.JOURNAL_FULL} & set(world.fired)
+        return not kept_off and any(not other.is_dead and not other.was_stopped for other in others)
 
 
 class _Processes:
@@ -159,9 +171,13 @@ class _Watched(MemoryTransport):
 
     async def run(self, target: Target, command: str, conversation: Conversation[T], *, within_s: float) -> T:
         part = self._orchestrator.part
-        if part is not None:
-            self._judge.tries(part, target.name)
-        return await super().run(target, command, conversation, within_s=within_s)
+        if part is None:
+            return await super().run(target, command, conversation, within_s=within_s)
+        self._judge.tries(part, target.name)
+        try:
+            return await super().run(target, command, conversation, within_s=within_s)
+        finally:
+            self._judge.leaves(part, target.name)
 
     def refused(self, target: Target) -> None:
         if self._orchestrator.part is not None:
@@ -308,7 +324,9 @@ class Operator(Orchestrator):
         write_atomically(cast(Path, self.world.machine.disk.path(declared.FOLDER)), declared.written(moved))
         self.world.say(f"{self.name} moves {', '.join(move.service for move in moves)}")
 
-    async def _go_on(self, _wave: Wave, reason: str) -> bool:
+    async def _go_on(self, wave: Wave, reason: str) -> bool:
+        if self.part is not None and self.says_yes:
+            self.part.waved_on |= set(wave.services)
         self.world.say(f"{self.name}: held, says {'yes' if self.says_yes else 'no'}: {reason}")
         return self.says_yes
 
