@@ -52,8 +52,10 @@ def state(
 def _enter(files: dict[str, str], difference: Difference, observed: Observed) -> None:
     """Put one difference where a person sees it: under the file that differs."""
     seen = observed.files.get(difference.path)
-    if difference.change is Change.MISSING:
-        files.pop(difference.path, None)
+    if difference.change is Change.MISSING and difference.path in files:
+        del files[difference.path]
+    elif difference.change is Change.MISSING:  # MANIFEST, which no input names
+        files[difference.path] = "none"
     elif seen is None:
         files[difference.path] = difference.found
     elif difference.change is Change.MODE:

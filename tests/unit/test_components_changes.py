@@ -110,6 +110,7 @@ def test_a_file_that_differs_is_named_and_changes_the_digest(observed: Observed,
         (replace(AS_DECLARED, receipt=None), "receipt.json"),
         (replace(AS_DECLARED, receipt=replace(RECEIPT, digest="sha256:" + "0" * 64)), "receipt.json"),
         (with_file("MANIFEST", ObservedFile(sha256="f" * 64, mode="-rw-r--r--")), "MANIFEST"),
+        (with_file("MANIFEST", None), "MANIFEST"),
         (replace(AS_DECLARED, odd=2), "(names that can't be written)"),
     ],
 )
