@@ -104,7 +104,7 @@ class Resources:
         self._site: Site | None = None
         self._one_at_a_time = asyncio.Lock()
         self._quiet = Quiet()
-        self._applied: set[str] = set()
+        self._asked_for: set[str] = set()
         self.folder = Path()
 
     async def check(self, urn: Urn, given: Properties) -> tuple[Fault, ...]:
@@ -112,6 +112,7 @@ class Resources:
         self._quiet.stir()
         _known(urn.kind)
         declared = (await self._open(urn)).declared
+        self._asked_for.add(name_of(urn.kind, given))
         return faults(urn.kind, given, declared.deployables.get(name_of(urn.kind, given)))
 
     async def diff(self, urn: Urn, before: Properties, inputs: Properties) -> tuple[Change, ...]:
@@ -143,7 +144,6 @@ class Resources:
             raise UnitError(
                 name_of(urn.kind, inputs), f"a fault of pulih itself: {type(error).__name__}: {error}"
             ) from error
-        self._applied.add(name_of(urn.kind, inputs))
         return outputs(inputs, receipt)
 
     async def read(self, urn: Urn, name: str, before: Properties, inputs: Properties) -> tuple[Properties, Properties]:
@@ -181,13 +181,13 @@ class Resources:
     async def delete(self, urn: Urn, name: str) -> None:
         """Make a unit forget its receipt; it goes on serving, and nothing here can hold up a deployment.
 
-        A unit that this stack does not deploy any more (moved, renamed, retired) is not even visited, nor one that has
-        only changed its place in the program: it has just been applied under its new one.
+        A unit that this stack does not deploy any more (moved, renamed, retired) is not even visited, nor one that the
+        program still asks for: it has changed its place there, or was imported under a second name.
         """
         try:
             site = await self._open(urn)
             declared = site.declared.deployables.get(name)
-            if declared is None or name in self._applied:
+            if declared is None or name in self._asked_for:
                 return
             carrier, right = site.transport, await site.rights.of(declared.scope)
             async with site.slots.place(declared.step):

@@ -162,15 +162,18 @@ def test_a_unit_that_this_stack_no_longer_deploys_is_forgotten_without_a_visit(w
     assert (world.units.visited, world.teller.warnings, world.leases()) == ([], [], [])
 
 
-def test_a_unit_that_changed_its_place_in_the_program_is_not_forgotten(world: World) -> None:
-    name = names(world)[0]
+def test_a_unit_that_the_program_still_asks_for_is_not_forgotten_with_what_else_stood_for_it(world: World) -> None:
+    moved, imported_twice = names(world)
 
     async def work(provider: Resources) -> None:
-        await provider.apply(urn(name), world.inputs(name))
-        await provider.delete(urn(name), name)
+        for name in (moved, imported_twice):
+            assert await provider.check(urn(name), world.inputs(name)) == ()
+        await provider.apply(urn(moved), world.inputs(moved))
+        await provider.delete(urn(moved), moved)
+        await provider.delete(urn("x"), imported_twice)
 
     world.run(work)
-    assert [mode for mode, _ in world.units.visited] == ["apply"]
+    assert world.units.visited == [("apply", moved)]
 
 
 def test_an_unreachable_unit_holds_up_no_delete(world: World) -> None:
