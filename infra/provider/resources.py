@@ -102,7 +102,7 @@ class Resources:
     def __init__(self, teller: Teller) -> None:
         self._teller = teller
         self._site: Site | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._opening: asyncio.Task[Site] | None = None
         self._quiet = Quiet()
         self._asked_for: set[str] = set()
         self.folder = Path()
@@ -209,10 +209,15 @@ class Resources:
             await self._site.close()
 
     async def _open(self, urn: Urn) -> Site:
-        async with self._one_at_a_time:
-            if self._site is None:
-                self._site = Site(await asyncio.to_thread(declaration, self.folder, urn.stack))
+        """Return what the stack's resources share; an estate is read once, also one that can't be."""
+
+        async def opened() -> Site:
+            self._site = Site(await asyncio.to_thread(declaration, self.folder, urn.stack))
             return self._site
+
+        if self._opening is None:
+            self._opening = asyncio.create_task(opened())
+        return await asyncio.shield(self._opening)
 
     def _declared(self, site: Site, urn: Urn, inputs: Properties) -> Deployable:
         """Return what is declared, if the inputs say the same."""

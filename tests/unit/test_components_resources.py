@@ -17,7 +17,7 @@ from infra.declaration import ROOT, UNIT, Declaration, declaration
 from infra.provider import resources as module
 from infra.provider.quiet import Quiet
 from infra.provider.resources import Resources, UnreadError, Urn
-from recovery.errors import HeldError, RefusedError, UnitError, UnreachableError
+from recovery.errors import DeclarationError, HeldError, RefusedError, UnitError, UnreachableError
 from recovery.lease import Leases
 from recovery.model.estate import Estate, UnitName
 from recovery.processes import LinuxProcesses, Process
@@ -183,6 +183,22 @@ def test_an_unreachable_unit_holds_up_no_delete(world: World) -> None:
     (warning,) = world.teller.warnings
     assert warning.startswith(f"{name}: no route to host")
     assert "goes on as it is" in warning
+
+
+def test_an_estate_with_mistakes_is_read_once_whoever_asks(world: World) -> None:
+    first, second = names(world)
+    services = world.estate / "services.yaml"
+    kept = services.read_text()
+    services.write_text("nothing\n")
+
+    async def work(provider: Resources) -> None:
+        with pytest.raises(DeclarationError):
+            await provider.read(urn(first), first, {}, {})
+        services.write_text(kept)
+        with pytest.raises(DeclarationError):
+            await provider.read(urn(second), second, {}, {})
+
+    world.run(work)
 
 
 def test_a_scope_that_somebody_else_holds_is_refused_and_never_deleted_into(world: World) -> None:
