@@ -35,8 +35,8 @@ from recovery.visits import Hosts, visit
 class Teller(Protocol):
     """Tells whoever watches the deployment about one resource."""
 
-    def warn(self, urn: str, text: str) -> None:
-        """Show a warning that stays."""
+    async def warn(self, urn: str, text: str) -> None:
+        """Show a warning that stays; returns when it has arrived."""
         ...
 
     def note(self, urn: str, text: str) -> None:
@@ -141,9 +141,7 @@ class Resources:
             raise
         except Exception as error:  # a fault of ours, but of this unit's visit alone; the others go on
             await self._quiet.wait()
-            raise UnitError(
-                name_of(urn.kind, inputs), f"a fault of pulih itself: {type(error).__name__}: {error}"
-            ) from error
+            raise _told(UnitError(name_of(urn.kind, inputs), _fault(error))) from error
         return outputs(inputs, receipt)
 
     async def read(self, urn: Urn, name: str, before: Properties, inputs: Properties) -> tuple[Properties, Properties]:
@@ -193,8 +191,9 @@ class Resources:
             async with site.slots.place(declared.step):
                 right.check(name)
                 await self._forget(site, declared, carrier, right)
-        except PulihError as error:
-            self._teller.warn(urn.text, f"{error} It is forgotten here all the same and goes on as it is.")
+        except Exception as error:  # whatever it is
+            text = str(error) if isinstance(error, PulihError) else _fault(error)
+            await self._teller.warn(urn.text, f"{text} It is forgotten here all the same and goes on as it is.")
 
     def stop(self) -> None:
         """Let units in flight finish and start none."""
@@ -286,6 +285,10 @@ def _trip(site: Site, declared: Deployable, right: Right) -> Visit:
         epoch=right.lease.epoch,
         run=right.lease.run,
     )
+
+
+def _fault(error: Exception) -> str:
+    return f"a fault of pulih itself, please file it: {type(error).__name__}: {error}"
 
 
 def _told(error: UnitError) -> UnitError:

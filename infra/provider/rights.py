@@ -100,6 +100,8 @@ class Rights:
             lease = await asyncio.to_thread(self._leased, scope)
         except PulihError as error:
             return error
+        except OSError as error:
+            return PulihError(f"the leases beside {self._estate.folder} can't be used: {error}.")
         watch = Watch(lease, lambda: False)
         if self._is_stopping:
             watch.interrupt()

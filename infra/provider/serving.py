@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import grpc
@@ -123,19 +124,14 @@ class EngineTeller:
         self._engine: Any = engine_pb2_grpc.EngineStub(self._channel)
         self._sending: set[asyncio.Future[Any]] = set()
 
-    def warn(self, urn: str, text: str) -> None:
-        """Show a warning that stays."""
-        self._send(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text, urn=urn))
+    async def warn(self, urn: str, text: str) -> None:
+        """Show a warning that stays; returns when it has arrived, for the engine may end with our next answer."""
+        with suppress(grpc.RpcError):
+            await self._engine.Log(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=text, urn=urn))
 
     def note(self, urn: str, text: str) -> None:
         """Show what is happening just now."""
-        self._send(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=text, urn=urn, ephemeral=True))
-
-    async def flush(self) -> None:
-        """Wait until all that was said has arrived."""
-        await asyncio.gather(*self._sending, return_exceptions=True)
-
-    def _send(self, request: engine_pb2.LogRequest) -> None:
+        request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=text, urn=urn, ephemeral=True)
         sending = asyncio.ensure_future(self._engine.Log(request))
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)

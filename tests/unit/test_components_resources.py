@@ -17,7 +17,7 @@ from infra.declaration import ROOT, UNIT, Declaration, declaration
 from infra.provider import resources as module
 from infra.provider.quiet import Quiet
 from infra.provider.resources import Resources, UnreadError, Urn
-from recovery.errors import DeclarationError, HeldError, RefusedError, UnitError, UnreachableError
+from recovery.errors import DeclarationError, HeldError, PulihError, RefusedError, UnitError, UnreachableError
 from recovery.lease import Leases
 from recovery.model.estate import Estate, UnitName
 from recovery.processes import LinuxProcesses, Process
@@ -34,7 +34,7 @@ class Teller:
         self.warnings: list[str] = []
         self.notes: list[str] = []
 
-    def warn(self, urn: str, text: str) -> None:
+    async def warn(self, urn: str, text: str) -> None:
         assert urn
         self.warnings.append(text)
 
@@ -183,6 +183,27 @@ def test_an_unreachable_unit_holds_up_no_delete(world: World) -> None:
     (warning,) = world.teller.warnings
     assert warning.startswith(f"{name}: no route to host")
     assert "goes on as it is" in warning
+
+
+def test_leases_that_can_not_be_used_stop_an_update_and_hold_up_no_delete(world: World) -> None:
+    name = names(world)[0]
+    world.state.folder.mkdir(exist_ok=True)
+    (world.state.folder / "leases").write_text("not a folder")
+    with pytest.raises(PulihError, match=r"^the leases beside .* can't be used: .* Nothing was touched\.$"):
+        world.run(lambda provider: provider.apply(urn(name), world.inputs(name)))
+    world.run(lambda provider: provider.delete(urn(name), name))
+    (warning,) = world.teller.warnings
+    assert "goes on as it is" in warning
+    assert world.units.visited == []
+
+
+def test_no_fault_of_ours_holds_up_a_delete(world: World) -> None:
+    name = names(world)[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "forget_unit", None)
+        world.run(lambda provider: provider.delete(urn(name), name))
+    (warning,) = world.teller.warnings
+    assert warning.startswith("a fault of pulih itself, please file it: TypeError: ")
 
 
 def test_an_estate_with_mistakes_is_read_once_whoever_asks(world: World) -> None:
