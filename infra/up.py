@@ -31,6 +31,9 @@ from recovery.errors import DeclarationError, PulihError, RefusedError
 from recovery.model.estate import Estate
 from recovery.report.text import printable
 
+_FILES = ("PULIH_STATE", "PULIH_SSH_KEY")
+"""What in the environment names a file or a folder, and may be relative."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
@@ -93,6 +96,8 @@ def _deploy(asked: argparse.Namespace) -> int:
     names = [*waves[0], *waves[1]]
     engine = bootstrap.present(os.environ)
     os.environ |= {"PATH": f"{engine}{os.pathsep}{os.environ.get('PATH', '')}", "PULIH_ESTATE": str(folder)}
+    # Providers run elsewhere, and must find the same key and the same leases as pulih does here.
+    os.environ |= {name: os.path.abspath(os.environ[name]) for name in _FILES if os.environ.get(name)}  # noqa: PTH100 no link followed
     project = make(state_folder(folder) / "pulumi", names)
     prepare(project, names)
     engines = Engines(project, regions=waves[1], preview=asked.preview, parallel=asked.parallel, at_once=asked.engines)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
+from infra.declaration import ROOT
 from infra.provider.serving import serve
 
 
@@ -13,6 +15,9 @@ def main() -> None:
     engine = [word for word in sys.argv[1:] if not word.startswith("-")]
     if not engine:
         sys.exit("pulumi-resource-pulih is started by Pulumi, with the address of its engine")
+    # The engine starts us in the program's folder, where a relative PULIH_STATE would be another than pulih's: each
+    # would take leases that the other does not see.
+    os.chdir(ROOT)
     asyncio.run(serve(engine[-1]))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
+from infra.declaration import ROOT
 from tests.engine.backends import in_backend, on_both
 from tests.engine.practice import Practice
 
@@ -58,6 +61,18 @@ def test_the_lease_was_held_under_one_epoch_and_is_given_back(practice: Practice
     assert "-up-" in lease["run"]
     receipts = [json.loads((root / "receipt.json").read_text()) for root in practice.units(REGION).values()]
     assert len({(receipt["epoch"], receipt["holder"]) for receipt in receipts}) == 1
+
+
+def test_a_relative_state_folder_starts_at_the_project_for_the_provider_as_for_pulih_there(
+    practice: Practice, tmp_path: Path
+) -> None:
+    elsewhere = practice.with_environment(PULIH_STATE=os.path.relpath(tmp_path, ROOT))
+    (practice.units(REGION)[min(practice.units(REGION))] / "receipt.json").unlink()
+    seen = practice.pulumi("refresh", "--stack", REGION, "--yes", "--skip-preview", "--suppress-outputs")
+    assert seen.code == 0, seen.out
+    assert "stale-epoch" in elsewhere.up(REGION).out, "these leases have never seen the unit"
+    assert (tmp_path / "leases" / f"{REGION}.json").exists()
+    assert practice.up(REGION).code == 0
 
 
 def test_a_planted_drift_is_seen_by_refresh_and_only_that_is_healed(practice: Practice) -> None:

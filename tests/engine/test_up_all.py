@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,25 @@ def test_a_failed_unit_is_named_and_no_other_stack_is_stopped(practice: Practice
     assert again.returncode == 0, again.stderr
     assert "jawa-barat" not in again.stdout
     assert practice.pulih("drift").returncode == 0
+
+
+def test_relative_folders_in_the_environment_are_those_of_pulih_itself(practice: Practice, tmp_path: Path) -> None:
+    drop_the_state(practice)
+    estate = tmp_path / "estate"
+    shutil.copytree(practice.home / "estate", estate)
+    shutil.copy(practice.home / "keys" / "client", tmp_path / "key")
+    (estate / "estate.yaml").write_text((estate / "estate.yaml").read_text().replace("ssh_key:", "# ssh_key:"))
+    said = subprocess.run(
+        command("--region", "amerika", "--estate", "estate"),
+        cwd=tmp_path,
+        env={**practice.environment, "PULIH_STATE": "state", "PULIH_SSH_KEY": "key"},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+    )
+    assert "PULIH_SSH_KEY" not in said.stderr, "the key was found"
+    assert (tmp_path / "state" / "leases" / "amerika.json").exists()
 
 
 def drop_the_state(practice: Practice) -> None:
