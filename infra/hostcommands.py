@@ -29,6 +29,9 @@ _EXPECTED = "expected `name`, `user` and `script`, a file"
 _SECRETS = ("-----BEGIN", "PASSWORD=", "password=")
 _LAST_LINES = 5
 
+_LIMIT_S = 1800
+"""For one script on one host; the plugin itself would wait for ever, and go on waiting after a Ctrl-C."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
@@ -91,7 +94,7 @@ def host_commands(
 
 def _command(endpoint: Endpoint, bastion: Bastion | None, hook: Hook) -> remote.CommandArgs:
     login = endpoint.login
-    start = shlex.join(["/bin/sh", "-s", "--", endpoint.root, login.user, endpoint.name])
+    start = shlex.join(["timeout", str(_LIMIT_S), "/bin/sh", "-s", "--", endpoint.root, login.user, endpoint.name])
     connection = remote.ConnectionArgs(
         host=login.address,
         port=login.port,
@@ -104,16 +107,26 @@ def _command(endpoint: Endpoint, bastion: Bastion | None, hook: Hook) -> remote.
     return remote.CommandArgs(
         connection=connection,
         create=_silently(start),
-        stdin=hook.script,
+        stdin=_read_whole(hook.script),
         triggers=[hashlib.sha256(hook.script.encode()).hexdigest()],
         logging=remote.Logging.NONE,
         add_previous_output_in_env=False,
     )
 
 
+def _read_whole(script: str) -> str:
+    """Return a script that the shell has read to its end before it begins, with nothing on its standard input.
+
+    Otherwise a program in it that reads its input would take the rest of the script, and what was left out would be
+    no failure.
+    """
+    return f"{{ :\n{script}\n}} </dev/null\n"
+
+
 def _silently(command: str) -> str:
     """Return a command whose output stays on the host, since it would be kept in the state; a failure says its last."""
-    tell = f"""{{ code=$?; printf '%s\\n' "$said" | tail -n {_LAST_LINES} >&2; exit "$code"; }}"""
+    late = f"""[ "$code" != 124 ] || said="not done in {_LIMIT_S} s; it said: $said";"""
+    tell = f"""{{ code=$?; {late} printf '%s\\n' "$said" | tail -n {_LAST_LINES} >&2; exit "$code"; }}"""
     return f"said=$({command} 2>&1 >/dev/null) || {tell}"
 
 

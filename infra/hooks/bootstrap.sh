@@ -1,5 +1,5 @@
 # Prepares the host of an endpoint, as root: packages, the account, its folders. What else it needs: docs/unit.md.
-# Started as `/bin/sh -s -- ROOT ACCOUNT ENDPOINT`; runs again whenever this file changes, so it changes nothing twice.
+# Run by /bin/sh with ROOT ACCOUNT ENDPOINT as its arguments; runs again whenever this file changes, so it changes nothing twice.
 set -eu
 root=$1 account=$2
 

@@ -17,6 +17,7 @@ from recovery.model.estate import DataCentre as DeclaredDataCentre
 from recovery.model.estate import Login
 from tests.estates import sound_files, write_files
 from tests.mocks import registering, settled
+from tests.tools import need
 
 BOOTSTRAP = ROOT / "infra" / "hooks" / "bootstrap.sh"
 
@@ -79,8 +80,8 @@ def test_every_hook_runs_on_every_host_before_its_endpoint(tmp_path: Path) -> No
         assert not {"privateKey", "password"} & set(connection)
 
 
-@pytest.mark.parametrize("script", ["echo out; echo loud >&2", "seq 9 >&2; exit 7"])
-def test_what_a_hook_writes_stays_on_the_host_but_for_the_last_lines_of_a_failure(tmp_path: Path, script: str) -> None:
+def started(tmp_path: Path, script: str) -> tuple[str, str]:
+    """Return the command that a hook with a script becomes, and what it gets on its standard input."""
     declared = declaration(write_files(tmp_path, sound_files()), "pdns-2")
     assert isinstance(declared.place, DeclaredDataCentre)
     with registering("pdns-2") as mocks:
@@ -90,9 +91,34 @@ def test_what_a_hook_writes_stays_on_the_host_but_for_the_last_lines_of_a_failur
         for unit in made.units.values():
             settled(unit.urn)
     inputs = next(found.inputs for name, found in mocks.resources.items() if name.endswith("-try"))
-    done = subprocess.run(["/bin/sh", "-c", inputs["create"]], input=inputs["stdin"], capture_output=True, text=True)
+    return inputs["create"], inputs["stdin"]
+
+
+@pytest.mark.parametrize("script", ["echo out; echo loud >&2", "seq 9 >&2; exit 7"])
+def test_what_a_hook_writes_stays_on_the_host_but_for_the_last_lines_of_a_failure(tmp_path: Path, script: str) -> None:
+    create, stdin = started(tmp_path, script)
+    done = subprocess.run(["/bin/sh", "-c", create], input=stdin, capture_output=True, text=True)
     assert done.stdout == ""
     assert (done.returncode, done.stderr.split()) == ((7, list("56789")) if "exit" in script else (0, []))
+
+
+@pytest.mark.parametrize("shell", ["bash", "dash", "busybox sh"])
+def test_no_program_in_a_hook_can_take_the_rest_of_its_script(tmp_path: Path, shell: str) -> None:
+    need(shell.split()[0])
+    create, stdin = started(tmp_path, f"cat >/dev/null\ncat <<END >{tmp_path}/reached\n$3\nEND")
+    assert create.count("/bin/sh ") == 1
+    own = create.replace("/bin/sh ", f"{shell} ")
+    done = subprocess.run(["/bin/sh", "-c", own], input=stdin, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pdns-2" in (tmp_path / "reached").read_text()
+
+
+def test_a_hook_that_hangs_is_ended_and_says_so(tmp_path: Path) -> None:
+    create, stdin = started(tmp_path, "echo waiting >&2; sleep 60")
+    assert create.count("1800") == 2
+    own = create.replace("1800", "0.5")
+    done = subprocess.run(["/bin/sh", "-c", own], input=stdin, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (124, "not done in 0.5 s; it said: waiting\n")
 
 
 def test_the_bootstrap_installs_what_is_missing_and_changes_nothing_twice(tmp_path: Path) -> None:
