@@ -90,7 +90,8 @@ class Declaration:
         there = ", ".join([*(region.name for region in self.estate.regions), *self.estate.data_centre])
         raise PlanError(
             f"The stack {name} is neither a region nor a data centre of {self.estate.folder}, which has {there}. "
-            "Choose another with `pulumi stack select`, or another estate with PULIH_ESTATE."
+            "Choose another with `pulumi stack select`, or another estate with PULIH_ESTATE. If it is gone for good, "
+            f"`pulumi destroy --stack {name}` forgets it; its units are not visited."
         )
 
     def services(self, place: Region | DataCentre) -> Mapping[str, Mapping[str, str]]:

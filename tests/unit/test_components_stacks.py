@@ -8,12 +8,14 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from infra.declaration import ROOT, VERSION, estate_folder
+from infra.declaration import ROOT, VERSION, declaration, estate_folder
 from infra.stackfiles import FOLDER, stack_files, write
 from infra.workspace import make
 from recovery.declared import load
+from recovery.errors import PlanError
 
 
 def test_every_region_and_data_centre_of_the_shipped_estate_has_its_stack_file() -> None:
@@ -84,3 +86,11 @@ def test_the_environment_comes_before_the_stacks_configuration_and_both_before_t
 
 def project() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+
+
+def test_a_stack_whose_region_is_gone_is_told_how_it_is_forgotten() -> None:
+    declared = declaration(ROOT / "infra" / "estate", "nowhere")
+    with pytest.raises(
+        PlanError, match="nowhere is neither a region nor a data centre.*`pulumi destroy --stack nowhere`"
+    ):
+        declared.stack("nowhere")
