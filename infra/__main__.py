@@ -14,7 +14,7 @@ from infra.components import DataCentre, DataCentreArgs, Office, OfficeArgs, Uni
 from infra.declaration import declaration, estate_folder
 from infra.hostcommands import hooks
 from recovery.cli.loading import refuse_illustrative
-from recovery.errors import PulihError
+from recovery.errors import PlanError, PulihError
 from recovery.model.estate import Region
 
 # The SDK keeps the whole call stack of every resource in the state, 2 KB each; the two innermost calls tell enough.
@@ -29,11 +29,14 @@ def declare(stack: str) -> None:
     if not pulumi.runtime.is_dry_run():
         refuse_illustrative(declared.estate)
     units: dict[str, Unit] = {}
+    configured = config.get_object("hooks")
     if isinstance(place, Region):
+        if configured is not None:
+            raise PlanError(f"pulih:hooks: {stack} is a region; hooks run on the hosts of a data centre only")
         for office in place.offices:
             units |= Office(office.name, OfficeArgs.of(declared, place, office)).units
     else:
-        args = DataCentreArgs.of(declared, place, hooks(config.get_object("hooks")))
+        args = DataCentreArgs.of(declared, place, hooks(configured))
         units |= DataCentre(place.name, args).units
     by_service: dict[str, dict[str, pulumi.Output[str]]] = {}
     for name, deployable in declared.deployables.items():

@@ -9,6 +9,7 @@ given, nothing is kept, and there is no `delete`. Which hooks there are is said 
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,11 @@ def hooks(configured: object) -> tuple[Hook, ...]:
         return ()
     if not isinstance(configured, list):
         raise PlanError(f"pulih:hooks: expected a list; each entry: {_EXPECTED}")
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        pulumi.log.warn(
+            "pulih:hooks: no SSH agent is known here (SSH_AUTH_SOCK is not set), and hooks log in with its keys: start "
+            "one with `eval $(ssh-agent)` and give it the key with `ssh-add KEY`"
+        )
     entries = cast(list[object], configured)
     return tuple(_hook(place, entry) for place, entry in enumerate(entries))
 

@@ -94,6 +94,16 @@ def test_a_region_that_somebody_else_holds_is_left_alone(practice: Practice) -> 
     assert practice.up("amerika").code == 0
 
 
+def test_hooks_of_a_region_are_refused_not_left_out(practice: Practice) -> None:
+    script = str(practice.project / "hook.sh")
+    for key, value in {"name": "ready", "user": "pulih", "script": script}.items():
+        practice.pulumi("config", "set", "--stack", "amerika", "--path", f"hooks[0].{key}", value)
+    said = practice.preview("amerika")
+    assert practice.pulumi("config", "rm", "--stack", "amerika", "hooks").code == 0
+    assert said.code != 0
+    assert "pulih:hooks: amerika is a region" in said.out
+
+
 def test_an_illustrative_estate_is_previewed_without_a_connection_and_refused_before_the_first(
     practice: Practice, tmp_path: Path
 ) -> None:

@@ -35,6 +35,17 @@ def test_a_hook_is_read_with_its_script(tmp_path: Path) -> None:
     assert shipped.script == BOOTSTRAP.read_text()
 
 
+@pytest.mark.parametrize("socket", ["", "/run/agent"])
+def test_hooks_without_an_agent_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], socket: str
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+    (tmp_path / "hook.sh").write_text("true\n")
+    hooks([entry(tmp_path / "hook.sh")])
+    hooks(None)
+    assert capsys.readouterr().err.count("no SSH agent is known here") == (0 if socket else 1)
+
+
 @pytest.mark.parametrize(
     ("configured", "text"),
     [
