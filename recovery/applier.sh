@@ -48,12 +48,21 @@ look() {
     current=
     cd -P "$root/current" 2>/dev/null && case $PWD in */releases/sha256:*) current=${PWD##*/} ;; esac
 }
-# What earlier visits left, as $receipt, $known and $known_holder. Only of plain files: a pipe would keep us waiting.
+# What earlier visits left, as $receipt, $known and $known_holder. Only of plain files: a pipe would keep us waiting. And
+# none of 100 kB or more: a shell reads a byte at a time, so that 100 MB take a minute.
+big=' '
+while read -r perm links owner group bytes words; do
+    case $bytes in ??????*) big="$big${words##* } " ;; esac
+done <<END
+$(ls -ldnL "$root/receipt.json" "$root/epoch" "$root/current/MANIFEST" 2>/dev/null)
+END
+small() { case $big in *" $1 "*) return 1 ;; esac; }
 remember() {
     receipt= known=0 known_holder=-
-    [ -f "$root/receipt.json" ] && IFS= read -r receipt <"$root/receipt.json"
+    [ -f "$root/receipt.json" ] && small "$root/receipt.json" && IFS= read -r receipt <"$root/receipt.json"
     [ ${#receipt} -le 1500 ] || receipt=
     [ -f "$root/epoch" ] && [ -s "$root/epoch" ] || return 0
+    small "$root/epoch" || refuse internal "$root/epoch is larger than an epoch: look at it and move it away"
     read -r known known_holder <"$root/epoch"
     case $known in '' | *[!0-9]* | ???????????????????*)
         refuse internal "$root/epoch does not start with a number of at most 18 digits" ;;
@@ -278,7 +287,7 @@ prune() {
 
 look
 [ -n "$current" ] || back=none
-if [ "${current%%.*}" = "$digest" ] && intact; then
+if [ "${current%%.*}" = "$digest" ] && small "$root/current/MANIFEST" && intact; then
     settle
     say same
     case $receipt in *"\"digest\":\"$digest\""*) ;; *) receipt= ;; esac
@@ -310,9 +319,13 @@ full() {
 }
 note=$({ bounded head -c "$size" >releases/.stage.tar; } 2>&1 9>&-) || full "$note"
 listing=$(tar -tvf releases/.stage.tar 2>&1 9>&-) || full "$listing"
+# A sparse file, or a tar that unpacks itself, holds more than was sent: it could fill the disk, or take hours to check.
+unpacked=0
 while read -r perm words; do
     set -- $words
     [ $# -eq 5 ] || full "refused in the bundle: $perm $words"
+    case $2 in '' | *[!0-9]* | ????????????????*) false ;; *) unpacked=$((unpacked + $2)); [ $unpacked -le "$size" ] ;; esac ||
+        full "refused in the bundle: $5 is larger than what was sent"
     case $perm$5 in *..* | *[!A-Za-z0-9._/-]*) full "refused in the bundle: $perm $5" ;; -?????????.stage/[A-Za-z0-9]*) ;; *)
         full "refused in the bundle: $perm $5" ;;
     esac

@@ -11,14 +11,20 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 from recovery.errors import BrokenRecordError, LeaseLostError
+from recovery.files import UnfitFileError, read_regular
 
 FIRST = "0" * 64
 """What stands for the hash before the first line."""
+
+MAX_JOURNAL_BYTES = 256 << 20
+MAX_LINE_BYTES = 16 << 20
+"""More than any run writes: the longest line, a report of 582 units, has 200 KB. JSON takes twenty times its length in
+memory, so that a line without an end would take the machine with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +101,11 @@ def read(path: Path) -> tuple[Line, ...]:
 
 def _read(path: Path) -> tuple[list[Line], int]:
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MAX_JOURNAL_BYTES)
     except FileNotFoundError:
         return [], 0
+    except UnfitFileError as error:
+        raise BrokenRecordError(f"{path}: {error.strerror}: this is no journal that pulih wrote") from error
     lines: list[Line] = []
     before, offset = FIRST, 0
     for number, raw in enumerate(content.splitlines(keepends=True), start=1):
@@ -112,6 +120,8 @@ def _read(path: Path) -> tuple[list[Line], int]:
 
 def _is_torn(raw: bytes) -> bool:
     """Whether it is the beginning of a line, up to its missing newline; an object with more behind it is not."""
+    if len(raw) > MAX_LINE_BYTES:
+        return False
     text = raw.decode(errors="replace")
     try:
         _, end = json.JSONDecoder().raw_decode(text)
@@ -122,6 +132,8 @@ def _is_torn(raw: bytes) -> bool:
 
 def _parse(path: Path, number: int, raw: bytes, before: str) -> Line:
     try:
+        if len(raw) > MAX_LINE_BYTES:
+            raise ValueError(f"a line of {len(raw):,} bytes")
         decoded: object = json.loads(raw)
         if not raw.endswith(b"\n") or not isinstance(decoded, dict):
             raise ValueError("not a line of a journal")
@@ -129,18 +141,25 @@ def _parse(path: Path, number: int, raw: bytes, before: str) -> Line:
         at, kind, data = fields["at"], fields["kind"], fields["data"]
         if not (isinstance(at, str) and isinstance(kind, str) and isinstance(data, dict)):
             raise TypeError("a field of another type")
-        moment, known = datetime.fromisoformat(at), cast(dict[str, object], data)
+        moment, known = _moment(at), cast(dict[str, object], data)
         body = _body(number, at, kind, known)
         expected = _chained(before, body)
         if fields.get("hash") != expected or raw.decode() != _line(body, expected):
             raise ValueError("its hash does not fit")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BrokenRecordError(
             f"{path}:{number}: this journal was edited: {error or type(error).__name__}. What it says of the run can't "
             "be trusted; the units themselves can: `pulih drift` reads them, `pulih apply` brings them to the "
             "declaration. Keep the file as evidence."
         ) from error
     return Line(number=number, at=moment, kind=kind, data=known, hash=expected)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a moment without its offset from UTC")
+    return moment.astimezone(UTC)  # the first and the last day of all time have no place in it
 
 
 def _body(number: int, at: str, kind: str, data: Mapping[str, object]) -> str:

@@ -10,11 +10,11 @@ import random
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from recovery.clock import Clock
 from recovery.errors import HeldError, LeaseLostError, PulihError
-from recovery.model.visit import Epoch
+from recovery.model.visit import MAX_EPOCH, WORD, Epoch
 from recovery.processes import Process, Processes
 from recovery.store import ConflictError, Document, Store
 
@@ -69,15 +69,15 @@ class Holder:
         try:
             data = json.loads(content)
             return Holder(
-                scope=str(data["scope"]),
-                epoch=Epoch(number=int(data["epoch"]), holder=str(data["holder"])),
-                run=str(data["run"]),
+                scope=_word(data["scope"]),
+                epoch=Epoch(number=_epoch(data["epoch"]), holder=_word(data["holder"])),
+                run=_word(data["run"]),
                 process=Process.of(data["process"]),
-                since=datetime.fromisoformat(data["since"]),
-                heartbeat=datetime.fromisoformat(data["heartbeat"]),
+                since=_moment(data["since"]),
+                heartbeat=_moment(data["heartbeat"]),
                 released=bool(data["released"]),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise PulihError(
                 f"{name} is not a lease that pulih can read ({type(error).__name__}). It says who may write: look at "
                 "it, make sure that no other pulih is at work, and move it away."
@@ -232,6 +232,26 @@ class Lease:
                 f"{', '.join(lost)} has been taken over{told}. This run (epoch {self.epoch.number}) starts no further "
                 "unit; those the new run has visited refuse it."
             )
+
+
+def _word(value: object) -> str:
+    """Return a name that goes into an applier's header, or into a sentence."""
+    if not isinstance(value, str) or WORD.fullmatch(value) is None:
+        raise ValueError("not a name")
+    return value
+
+
+def _epoch(value: object) -> int:
+    if not isinstance(value, int) or not 1 <= value <= MAX_EPOCH:
+        raise ValueError("not an epoch")
+    return value
+
+
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a moment without its offset from UTC")
+    return moment.astimezone(UTC)
 
 
 def _name(scope: str) -> str:

@@ -6,7 +6,7 @@ import re
 
 from recovery.errors import BadAnswerError
 from recovery.model.estate import UnitName
-from recovery.model.visit import Epoch, Mode, Observed, ObservedFile, Receipt
+from recovery.model.visit import MAX_EPOCH, WORD, Epoch, Mode, Observed, ObservedFile, Receipt
 from recovery.protocol import Answers, Header, parse_receipt
 from recovery.transport.base import Session
 
@@ -14,8 +14,6 @@ MAX_CONTENT_BYTES = 256 * 1024
 """Most of one file's content that is read for a comparison."""
 MAX_CONTENTS_BYTES = 16 * 1024 * 1024
 """Most of all files' contents that is read; the applier leaves out what goes beyond."""
-MAX_EPOCH_DIGITS = 15
-"""More would take a run a second for thirty million years; break-glass goes one above the largest that it reads."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -58,19 +56,19 @@ async def read_unit(session: Session, unit: UnitName, root: str, *, contents: bo
     while True:
         word, rest = await answers.next()
         first, _, path = rest.partition(" ")
-        if word == "epoch" and first.isdecimal() and len(first) <= MAX_EPOCH_DIGITS:
+        if word == "epoch" and _is_number(first) and WORD.fullmatch(path):
             epoch = Epoch(number=int(first), holder=path) if int(first) else None
         elif word == "receipt":
             receipt = parse_receipt(rest)
         elif word == "missing":
             missing = tuple(rest.split())
-        elif word == "odd" and first.isdecimal():
+        elif word == "odd" and _is_number(first):
             odd = int(first)
         elif word == "mode":
             modes[path] = first
         elif word == "sum" and _SHA256.fullmatch(first):
             sums[path.strip()] = first
-        elif word == "content" and first.isdecimal() and int(first) <= MAX_CONTENT_BYTES:
+        elif word == "content" and _is_number(first) and int(first) <= MAX_CONTENT_BYTES:
             left_bytes -= int(first)
             if left_bytes < 0:
                 raise BadAnswerError(unit, f"it sent more than {MAX_CONTENTS_BYTES} bytes of its files")
@@ -89,3 +87,7 @@ async def read_unit(session: Session, unit: UnitName, root: str, *, contents: bo
         missing=missing,
         contents=bodies,
     )
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= len(str(MAX_EPOCH))

@@ -16,7 +16,7 @@ from importlib.resources import files
 from recovery.errors import BadAnswerError, CommandFailedError, CommandTimeoutError, UnreachableError
 from recovery.model.estate import UnitName
 from recovery.model.outcome import Cause
-from recovery.model.visit import Epoch, Mode, Receipt
+from recovery.model.visit import MAX_EPOCH, WORD, Epoch, Mode, Receipt
 from recovery.transport.base import Session
 
 MAX_LINES = 2000
@@ -27,7 +27,8 @@ MAX_WORDS = 300
 STEPS = ("stage", "check", "validate", "swap", "reload", "probe", "receipt")
 """What a unit goes through with a bundle that it was sent, in this order."""
 
-_FIELD = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MOMENT = re.compile(r"[0-9TZ:-]{0,40}")
 _CAUSES = {cause.value: cause for cause in Cause}
 _BACK = {
     "untouched": "it was left as it was",
@@ -88,7 +89,7 @@ class Header:
             str(self.size_bytes),
         )
         for field in fields:
-            if not _FIELD.fullmatch(field):
+            if not WORD.fullmatch(field):
                 raise ValueError(f"{self.unit}: {field!r} can't be a field of the applier's header")
         return f"pulih/1 {' '.join(fields)}\n".encode()
 
@@ -200,11 +201,20 @@ def parse_receipt(text: str) -> Receipt | None:
     """Return the receipt that a unit shows; None when it can't be trusted."""
     try:
         data = json.loads(text)
+        number = data["epoch"]
+        if not isinstance(number, int) or not 1 <= number <= MAX_EPOCH:
+            return None
         return Receipt(
-            digest=str(data["digest"]),
-            epoch=Epoch(number=int(data["epoch"]), holder=str(data["holder"])),
-            run=str(data["run"]),
-            applied_at=str(data["applied_at"]),
+            digest=_matching(_DIGEST, data["digest"]),
+            epoch=Epoch(number=number, holder=_matching(WORD, data["holder"])),
+            run=_matching(WORD, data["run"]),
+            applied_at=_matching(_MOMENT, data["applied_at"]),
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _matching(pattern: re.Pattern[str], value: str) -> str:
+    if pattern.fullmatch(value) is None:
+        raise ValueError("not what the applier writes")
+    return value

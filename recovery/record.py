@@ -101,7 +101,7 @@ def story(lines: Sequence[Line]) -> Story | None:
     """
     try:
         return _story(lines)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BrokenRecordError(f"the journal can't be read: {type(error).__name__}: {error}") from error
 
 

@@ -11,10 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from recovery.errors import PlanError
+from recovery.files import read_regular
 from recovery.journal import Journal, read
 from recovery.processes import Process, Processes
 from recovery.record import Story, story
-from recovery.store import write_atomically
+from recovery.store import MAX_DOCUMENT_BYTES, write_atomically
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -151,6 +152,7 @@ class Runs:
 
     def _process(self, run: str) -> Process | None:
         try:
-            return Process.of(json.loads((self.folder / run / "process.json").read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError):
+            content = read_regular(self.folder / run / "process.json", MAX_DOCUMENT_BYTES)
+            return Process.of(json.loads(content))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None

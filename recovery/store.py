@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from recovery.errors import PulihError
+from recovery.files import UnfitFileError, read_regular
+
+MAX_DOCUMENT_BYTES = 64 << 10
+"""A lease has half a kilobyte."""
 
 
 class ConflictError(PulihError):
@@ -64,9 +68,11 @@ class FileStore:
     def get(self, name: str) -> Document | None:
         """Return a document, or None when there is none."""
         try:
-            content = (self.folder / name).read_bytes()
+            content = read_regular(self.folder / name, MAX_DOCUMENT_BYTES)
         except FileNotFoundError:
             return None
+        except UnfitFileError as error:
+            raise PulihError(f"{self.folder / name}: {error.strerror}; look at it, and move it away") from error
         return Document(content=content, version=hashlib.sha256(content).hexdigest())
 
     def put(self, name: str, content: bytes, *, over: str | None) -> str:

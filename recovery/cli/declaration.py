@@ -104,11 +104,9 @@ def schema(
 
     For editors, and for other programs that write them.
     """
-    import json
-
-    from recovery.cli.output import say
+    from recovery.cli.output import say_json
     from recovery.declared import estate_schema
 
     schemas = {SchemaName.ESTATE: estate_schema}
-    say(json.dumps(schemas[name](), ensure_ascii=False, indent=2))
+    say_json(schemas[name](), indent=2)
     return 0

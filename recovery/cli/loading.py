@@ -59,10 +59,11 @@ def _template_mistakes(folder: Path) -> tuple[Mistake, ...]:
     from recovery.declared import load
     from recovery.declared.folders import OWN_TEMPLATES, templates_folder
     from recovery.declared.nodes import read, text
+    from recovery.files import is_folder
     from recovery.render import Renderer, Templates
 
     path = templates_folder(folder, text(read(folder / "estate.yaml").data, "templates"))
-    if not path.is_dir():
+    if not is_folder(path):
         return ()  # that is among the mistakes already
     try:
         templates = Templates.load(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TextIO, cast
 
-from recovery.report.text import printable
+from recovery.report.text import json_text, printable
 
 
 class Format(StrEnum):
@@ -34,10 +33,10 @@ def emit(document: Mapping[str, object], form: Format, table: Callable[[], Itera
         for line in table():
             say(line)
     elif form is Format.JSON:
-        say(json.dumps(document, ensure_ascii=False, indent=2))
+        say_json(document, indent=2)
     else:
         for record in records(document):
-            say(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+            say_json(record)
 
 
 def records(document: Mapping[str, object]) -> Iterator[dict[str, object]]:
@@ -61,11 +60,24 @@ def _objects(value: object) -> list[dict[str, object]] | None:
 
 
 def say(line: str) -> None:
-    """Write a line of the result to stdout.
+    """Write a line of the result to stdout, printable whatever has come into it.
 
     Raises:
         BrokenPipeError: Whoever read it has gone.
     """
+    _write(printable(line))
+
+
+def say_json(value: object, indent: int | None = None) -> None:
+    """Write a value as JSON to stdout.
+
+    Raises:
+        BrokenPipeError: Whoever read it has gone.
+    """
+    _write(json_text(value, indent))
+
+
+def _write(line: str) -> None:
     stdout: TextIO | None = sys.stdout  # None when it was closed before we began
     if stdout is not None:
         stdout.write(line + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,15 @@ from typing import cast
 from recovery.cli import loading
 from recovery.cli.context import commit
 from recovery.errors import PlanError, RefusedError
+from recovery.files import read_regular
 from recovery.model.estate import DataCentreName, Estate
 from recovery.model.plan import Plan, Selection
+
+MAX_PLAN_BYTES = 16 << 20
+"""A plan of 582 units has 25 KB."""
+
+_NAME = re.compile(r"[a-z0-9-]{1,127}")
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +115,16 @@ def again(sound: loading.Declared, path: Path) -> tuple[Plan, Estate]:
         services=_names(stored, "services", path),
         units=_names(stored, "units", path),
     )
+    made_as = stored.get("hash")
+    if not isinstance(made_as, str) or _HASH.fullmatch(made_as) is None:
+        raise PlanError(f"{path} is not a plan: hash is missing, or not 'sha256:' and 64 digits")
     from recovery.plan import to_json
 
     plan, estate = make_plan(sound, request)
     anew = f"pulih recover --lost {lost} --to {to}" if isinstance(lost, str) else "pulih apply"
-    if plan.hash != stored.get("hash"):
+    if plan.hash != made_as:
         raise RefusedError(
-            f"{path} no longer fits: it was made as {stored.get('hash')} and would now be {plan.hash}, because the "
+            f"{path} no longer fits: it was made as {made_as} and would now be {plan.hash}, because the "
             "estate, the templates, the applier or pulih's limits have changed since. Nothing was touched; look at "
             f"the new plan (`pulih plan`) and begin a new run: `{anew}`."
         )
@@ -130,7 +141,7 @@ def again(sound: loading.Declared, path: Path) -> tuple[Plan, Estate]:
 
 def _stored(path: Path) -> dict[str, object]:
     try:
-        document: object = json.loads(path.read_bytes())
+        document: object = json.loads(read_regular(path, MAX_PLAN_BYTES))
     except OSError as error:
         raise PlanError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -139,13 +150,21 @@ def _stored(path: Path) -> dict[str, object]:
         raise PlanError(f"{path} is not a plan: expected an object")
     stored = cast(dict[str, object], document)
     if stored.get("schema") != "pulih/plan/v1":
-        raise PlanError(f"{path} is not a plan: its schema is {stored.get('schema')!r}, expected 'pulih/plan/v1'")
+        found = repr(stored.get("schema"))[:60]
+        raise PlanError(f"{path} is not a plan: its schema is {found}, expected 'pulih/plan/v1'")
+    for key in ("lost", "to"):
+        if stored.get(key) is not None and not _is_name(stored[key]):
+            raise PlanError(f"{path} is not a plan: {key} is not the name of a data centre")
     return stored
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def _names(stored: dict[str, object], key: str, path: Path) -> list[str]:
     selection = stored.get("selection")
     names: object = cast(dict[str, object], selection).get(key) if isinstance(selection, dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast(list[object], names)):
+    if not isinstance(names, list) or not all(map(_is_name, cast(list[object], names))):
         raise PlanError(f"{path} is not a plan: selection.{key} is missing or not a list of names")
     return cast(list[str], names)

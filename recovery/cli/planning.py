@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -38,13 +37,14 @@ def plan(
     from recovery.cli.loading import declared
     from recovery.cli.planned import Request, make_plan
     from recovery.plan import to_json
+    from recovery.report.text import json_text
 
     sound = declared(estate_folder(estate))
     request = Request.of(sound.estate, lost=lost, to=to, regions=region, services=service, units=unit)
     made, moved = make_plan(sound, request)
     document = to_json(made)
     if out is not None:
-        write_file(out, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        write_file(out, json_text(document, indent=2) + "\n")
         note(f"written: {out}")
     emit(document, output, lambda: planview.lines(made, moved))
     return 0

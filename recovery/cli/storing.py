@@ -9,10 +9,12 @@ from pathlib import Path
 from recovery.cli.context import where
 from recovery.cli.output import write_file
 from recovery.errors import StoredReportError
+from recovery.files import read_regular
 from recovery.model.outcome import RunResult
 from recovery.report import from_json, to_json, to_markdown
+from recovery.report.text import json_text
 
-MAX_REPORT_BYTES = 256 * 1024 * 1024
+MAX_REPORT_BYTES = 16 << 20
 """A report of 582 units has 200 KB."""
 
 
@@ -33,7 +35,7 @@ def write_report(result: RunResult, folder: Path) -> None:
     Raises:
         OSError: The folder or the disk does not let it.
     """
-    write_file(folder / "report.json", json.dumps(to_json(result), ensure_ascii=False, indent=1) + "\n")
+    write_file(folder / "report.json", json_text(to_json(result), indent=1) + "\n")
     write_file(folder / "report.md", to_markdown(result))
 
 
@@ -44,11 +46,7 @@ def read_report(path: Path) -> RunResult:
         StoredReportError: There is none, or it can't be read.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_REPORT_BYTES + 1)
-        if len(content) > MAX_REPORT_BYTES:
-            raise StoredReportError("longer than any report of pulih")
-        return from_json(json.loads(content))
+        return from_json(json.loads(read_regular(path, MAX_REPORT_BYTES)))
     except OSError as error:
         raise StoredReportError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # StoredReportError is a ValueError

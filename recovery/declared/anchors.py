@@ -6,6 +6,7 @@ import re
 import ssl
 
 from recovery.declared.nodes import Document, quoted, read_bytes, text
+from recovery.files import is_there
 
 _BEGIN = re.compile(r"-----BEGIN ([^\n]*?)-----")
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\n(?:[A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----(?=\n|\Z)")
@@ -22,7 +23,7 @@ def read(estate: Document) -> Document | None:
     if not name or not name.isprintable():
         return None
     document = Document(estate.file.parent / name)
-    if not document.file.exists():
+    if not is_there(document.file):
         estate.add(("trust_anchors",), f"found {quoted(name)}, but there is no file {document.file}")
         return None
     content = read_bytes(document)

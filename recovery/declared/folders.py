@@ -66,8 +66,11 @@ def read_files(folder: Path) -> Files:
 
 
 def beside(folder: Path, path: str) -> Path:
-    """Return the absolute form of a path that `estate.yaml` gives from its own folder; `~` is one's home."""
-    return Path(os.path.normpath(folder.resolve() / Path(path).expanduser()))
+    """Return the absolute form of a path that `estate.yaml` gives from its own folder; `~` is one's home.
+
+    `~name` of an account that isn't there is a name like any other, as in a shell.
+    """
+    return Path(os.path.normpath(folder.resolve() / os.path.expanduser(path)))  # noqa: PTH111 - pathlib's raises
 
 
 def templates_folder(folder: Path, named: str | None) -> Path:

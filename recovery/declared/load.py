@@ -19,6 +19,7 @@ from recovery.declared.schema import (
 )
 from recovery.declared.sentences import checked
 from recovery.errors import DeclarationError
+from recovery.files import is_folder
 from recovery.model.estate import Estate
 
 
@@ -78,7 +79,7 @@ def load(folder: Path) -> Estate:
 
 def _check_templates(estate: Document, folder: Path) -> None:
     named = text(estate.data, "templates")
-    if named is not None and not folder.is_dir():
+    if named is not None and not is_folder(folder):
         estate.add(("templates",), f"found {named!r}, but there is no folder {folder}", is_follow_up=True)
 
 

@@ -6,9 +6,7 @@ or tags, one document, UTF-8, at most 1 MiB. What the values mean is left to `sc
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +16,17 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.reader import ReaderError
 
-from recovery.errors import Mistake
+from recovery.errors import DeclarationError, Mistake
+from recovery.files import UnfitFileError, read_regular
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 50
 """Deepest nesting that is read. PyYAML's C composer recurses without a limit and dies of a few thousand levels (a
 segmentation fault with 6.0.3: `yaml.compose("[" * 500_000, Loader=yaml.CSafeLoader)`)."""
+
+MAX_MISTAKES = 1000
+"""Mistakes of one file that are looked for: each costs a search for its line and for what was meant, so that a file
+that is nothing but mistakes would keep its reader busy for hours."""
 
 WHOLE_FILE = "(file)"
 """The path of a mistake that is not about one value."""
@@ -86,7 +89,15 @@ class Document:
         return self.mistakes
 
     def note(self, line: int, path: str, message: str) -> None:
-        """Note a mistake whose line and path are known."""
+        """Note a mistake whose line and path are known.
+
+        Raises:
+            DeclarationError: There are `MAX_MISTAKES` already; the rest of the file, and of the estate, is not read.
+        """
+        if len(self.mistakes) == MAX_MISTAKES:
+            more = f"has more mistakes than the {MAX_MISTAKES:,} named here; mend these first"
+            ordered = sorted(self.mistakes, key=lambda found: found.line)
+            raise DeclarationError([*ordered, Mistake(file=self.file, line=line, path=WHOLE_FILE, message=more)])
         self._paths.add(path)
         self.mistakes.append(Mistake(file=self.file, line=line, path=path, message=message))
 
@@ -151,7 +162,7 @@ def quoted(value: str, limit: int = 60) -> str:
 
 
 def read(file: Path) -> Document:
-    """Read one file; what is wrong with it is noted in the document, never raised."""
+    """Read one file; what is wrong with it is noted in the document, up to `MAX_MISTAKES`."""
     document = Document(file)
     content = read_bytes(document)
     if content is not None:
@@ -162,26 +173,14 @@ def read(file: Path) -> Document:
 def read_bytes(document: Document) -> bytes | None:
     """Return the bytes of a document's file, or None with the reason noted in it."""
     try:
-        with open(document.file, "rb", opener=_opened) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                document.refuse(1, "is not a regular file")
-                return None
-            content = stream.read(MAX_FILE_BYTES + 1)
+        return read_regular(document.file, MAX_FILE_BYTES)
     except FileNotFoundError:
         document.refuse(1, "the file is missing; every estate has one")
-        return None
+    except UnfitFileError as error:
+        document.refuse(1, error.what)
     except OSError as error:
         document.refuse(1, f"cannot be read: {error.strerror}")
-        return None
-    if len(content) > MAX_FILE_BYTES:
-        document.refuse(1, "is larger than 1 MiB, the most that a file of an estate may have")
-        return None
-    return content
-
-
-def _opened(path: str, flags: int) -> int:
-    """Open without waiting: a FIFO in the folder would hang the reader before it could be refused."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return None
 
 
 def parse(document: Document, content: bytes) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recovery.declared.folders import Files
 from recovery.declared.names import AllNames, units_of
 from recovery.declared.nodes import Data, Document, Location, block, blocks, quoted, text
-from recovery.declared.sentences import near
+from recovery.declared.sentences import close, near
 
 ENDPOINT_HOST = "endpoint-host"
 """The kind of every endpoint. See the templates."""
+
+MAX_SERVICES = 500
+"""More than any estate has; looking for rings among them costs the square of their number."""
 
 
 def check(files: Files, names: AllNames) -> None:
@@ -71,6 +73,9 @@ def _cycles(document: Document) -> None:
         if name is not None and name not in waiting:
             waiting[name] = [other for _, other in _texts(service, "after")]
             index_of[name] = index
+    if len(waiting) > MAX_SERVICES:
+        document.add(("services",), f"found {len(waiting):,} services, expected at most {MAX_SERVICES}")
+        return
     while (cycle := _cycle(waiting)) is not None:
         first = cycle.index(min(cycle, key=index_of.__getitem__))
         cycle = cycle[first:] + cycle[:first]
@@ -118,7 +123,7 @@ def _placement(files: Files, names: AllNames) -> None:
         return
     misspelt = [name for name in placement if name not in names.services.first]
     for name, (services, location) in names.services.first.items():
-        is_spelt_wrong = bool(difflib.get_close_matches(name, misspelt, n=1))
+        is_spelt_wrong = close(name, misspelt) is not None
         if name not in placement and not is_spelt_wrong:
             message = f"is missing, expected the data centre that serves {quoted(name)}"
             document.add(("placement", name), f"{message} (declared in {services.file.name}:{services.line(location)})")

@@ -12,9 +12,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from recovery.declared.fields import described
-from recovery.declared.nodes import Document, Location
+from recovery.declared.nodes import MAX_MISTAKES, Document, Location
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MAX_CANDIDATES = 500
+MAX_COMPARED = 100
+"""Names, and characters of one, that a wrong name is compared with: each comparison takes some 10 µs."""
 
 
 def checked(document: Document, model: type[Model]) -> Model | None:
@@ -24,7 +28,7 @@ def checked(document: Document, model: type[Model]) -> Model | None:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
+        problems = error.errors(include_url=False)[: MAX_MISTAKES + 1]
         misspelt = {_meant(model, problem["loc"]) for problem in problems if problem["type"] == "extra_forbidden"}
         for problem in problems:
             location = problem["loc"]
@@ -38,12 +42,20 @@ def checked(document: Document, model: type[Model]) -> Model | None:
         return None
 
 
+def close(name: str, known: Iterable[str]) -> str | None:
+    """Return the name that is nearest to a wrong one; None where none is near, or there are too many to look at."""
+    candidates = [each for each in known if len(each) <= MAX_COMPARED]
+    if len(candidates) > MAX_CANDIDATES or len(name) > MAX_COMPARED:
+        return None
+    return next(iter(difflib.get_close_matches(name, candidates, n=1)), None)
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that helps with a wrong name: the nearest one, or all of a few, or nothing."""
     candidates = list(known)
-    close = difflib.get_close_matches(name, candidates, n=1)
-    if close:
-        return f"; did you mean '{close[0]}'?"
+    nearest = close(name, candidates)
+    if nearest is not None:
+        return f"; did you mean '{nearest}'?"
     if 0 < len(candidates) <= 12:
         return f"; there {'is' if len(candidates) == 1 else 'are'} {', '.join(candidates)}"
     return ""
@@ -62,6 +74,8 @@ def _sentence(model: type[BaseModel], kind: str, location: Location, value: obje
             return f"unknown key, expected one of {', '.join(_keys(model, location[:-1]))}"
         case "too_short":
             return "found an empty list, expected at least one entry"
+        case "too_long":
+            return f"found {context['actual_length']:,} entries, expected at most {context['max_length']}"
         case "model_type" | "dict_type":
             keys = _keys(model, location)
             return f"found {described(value)}, expected a block of keys{': ' if keys else ''}{', '.join(keys)}"
@@ -74,8 +88,8 @@ def _sentence(model: type[BaseModel], kind: str, location: Location, value: obje
 
 def _meant(model: type[BaseModel], location: Location) -> Location | None:
     """Return where an unknown key would be right, if it looks like a known one."""
-    close = difflib.get_close_matches(str(location[-1]), _keys(model, location[:-1]), n=1)
-    return (*location[:-1], close[0]) if close else None
+    nearest = close(str(location[-1]), _keys(model, location[:-1]))
+    return (*location[:-1], nearest) if nearest is not None else None
 
 
 def _keys(model: type[BaseModel], location: Location) -> list[str]:

@@ -12,15 +12,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from recovery.errors import LabError
+from recovery.files import is_folder, read_regular
 from recovery.lab import orders, sickness
 from recovery.lab.setup import Layout
 from recovery.lab.sickness import How
 
 _END_WITHIN_S = 20
 _PAUSE_S = 0.01
+MAX_CARD_BYTES = 16 << 20
+"""The card of a lab of 582 units has 200 KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +134,6 @@ def status(folder: Path) -> LabStatus:
     """
     layout = Layout(folder.absolute().resolve())
     card = _card(layout)
-    units = cast(Mapping[str, Mapping[str, Any]], card["units"])
-    data_centres = tuple(cast(Mapping[str, object], card["data_centres"]))
     alive = _lives(layout)
     if alive:
         told = orders.give(layout.control, {"do": "status"})
@@ -141,14 +141,14 @@ def status(folder: Path) -> LabStatus:
         broken = {name: How(word) for name, word in told["broken"].items()}
         slowed = {office: (int(latency_ms), int(kbit_s)) for office, (latency_ms, kbit_s) in told["slow"].items()}
     else:
-        with_release = sum((Path(unit["dir"]) / "current").is_dir() for unit in units.values())
+        with_release = sum(is_folder(root / "current") for root in card.roots)
         lost, serving, broken, slowed = (), 0, {}, {}
     return LabStatus(
         folder=layout.folder,
-        pid=int(card["pid"]),
+        pid=card.pid,
         alive=alive,
-        units=len(units),
-        data_centres=data_centres,
+        units=len(card.roots),
+        data_centres=card.data_centres,
         lost=lost,
         with_release=with_release,
         serving=serving,
@@ -186,11 +186,33 @@ def _running(folder: Path) -> Layout:
     return layout
 
 
-def _card(layout: Layout) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """What `lab.json` says, as far as it is used here."""
+
+    pid: int
+    roots: tuple[Path, ...]
+    data_centres: tuple[str, ...]
+
+
+def _card(layout: Layout) -> _Card:
     try:
-        return cast(Mapping[str, Any], json.loads(layout.card.read_bytes()))
-    except (OSError, ValueError) as error:
+        told = json.loads(read_regular(layout.card, MAX_CARD_BYTES))
+        pid = told["pid"]
+        if type(pid) is not int or not 1 < pid < 1 << 31:
+            raise ValueError(f"found {str(pid)[:20]!r} for the number of a process")
+        roots = tuple(Path(unit["dir"]) for unit in told["units"].values())
+        return _Card(pid, roots, tuple(map(str, told["data_centres"])))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise LabError(f"{layout.folder} holds no lab: {layout.card.name}: {error}") from error
+
+
+def _holds(pid: int, lock: Path) -> bool:
+    """Whether a process has a lab's lock open, which those of that lab have and nobody else."""
+    try:
+        return any(link.samefile(lock) for link in Path(f"/proc/{pid}/fd").iterdir() if link.exists())
+    except OSError:
+        return False
 
 
 def _lives(layout: Layout) -> bool:
@@ -209,10 +231,14 @@ def _lives(layout: Layout) -> bool:
 
 
 def _end(layout: Layout) -> None:
-    # The lock is held, so the number in the card is that of a process of this lab, not of some later one.
     if not layout.card.exists():
         raise LabError(f"a lab is just being started in {layout.folder}; ask again when it is up")
-    pid = int(_card(layout)["pid"])
+    pid = _card(layout).pid
+    if not _holds(pid, layout.lock) and _lives(layout):
+        raise LabError(
+            f"{layout.card} names process {pid}, which is none of this lab's, so it is not ended; the lab's own are "
+            f"those that have {layout.lock} open"
+        )
     with suppress(ProcessLookupError):  # the server may be gone already, and its guard clearing up
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_WITHIN_S

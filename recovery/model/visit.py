@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+WORD = re.compile(r"[A-Za-z0-9._:/-]{1,200}")
+"""What a field of the applier's header, and of a receipt, is made of."""
+
+MAX_EPOCH = 10**15 - 1
+"""A run a second would take thirty million years to get there; break-glass goes one above the largest that it reads."""
 
 
 class Mode(StrEnum):

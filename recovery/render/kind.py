@@ -21,6 +21,10 @@ SCRIPTS = ("validate", "reload", "probe")
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:[./][A-Za-z0-9_-]+)*")
 _SOURCE = re.compile(r"(?:_shared/)?[A-Za-z0-9][A-Za-z0-9._-]*\.j2")
 _MODE = re.compile(r"0[4-7][0145][0145]")
+MAX_FILES = 200
+"""Files of a release beside those that pulih writes; the applier names all of them on one command line."""
+
+_OWN = ("MANIFEST", *(f"unit/{name}" for name in SCRIPTS))
 _MAX_TARGET = 90
 """Characters; a tar header has room for 100, and the release's folder comes on top. Source: POSIX.1, pax, ustar."""
 
@@ -55,7 +59,7 @@ class _UnitFile(BaseModel):
 
     files: Annotated[
         dict[Annotated[str, _matching(_TARGET, _A_PATH, _MAX_TARGET)], _File],
-        Field(min_length=1, description="the files of a release by their paths"),
+        Field(min_length=1, max_length=MAX_FILES, description="the files of a release by their paths"),
     ]
     validate_: _Commands = Field(alias="validate")
     reload: _Commands
@@ -161,8 +165,11 @@ def _arguments(document: nodes.Document, script: str, commands: list[list[str]])
 
 def _check_target(document: nodes.Document, path: str, files: Mapping[str, object]) -> None:
     location = ("files", path)
-    if path == "MANIFEST" or path in {f"unit/{name}" for name in SCRIPTS}:
+    if path in _OWN:
         document.add(location, "pulih writes this file itself; choose another path")
-    for other in files:
+    for other in (*files, *_OWN):
         if other.startswith(f"{path}/"):
             document.add(location, f"can't be a file and the folder of {other}")
+    for own in _OWN:
+        if path.startswith(f"{own}/"):
+            document.add(location, f"can't stand in {own}, which is a file that pulih writes itself")

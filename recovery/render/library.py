@@ -9,7 +9,10 @@ from typing import Any, cast
 
 import jinja2
 from jinja2 import nodes as ast
+from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from recovery.errors import Mistake
 from recovery.render.syntax import FILTERS, finalize
@@ -33,12 +36,33 @@ class Parsed:
     compiled: jinja2.Template
 
 
-class _Environment(jinja2.Environment):
-    """Jinja, but for sets: they come sorted, so that a loop over one writes the same bytes everywhere."""
+class _Environment(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox: a template may look at what it is given, and at nothing else on the machine that renders it.
+
+    An estate names its templates, and whoever looks at somebody's estate runs them. A text can't be multiplied, so that
+    no template fills the memory. Sets come sorted: a loop over one writes the same bytes everywhere.
+    """
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Work out `left operator right`, for numbers that stay small."""
+        if not (_is_small(left) and _is_small(right)) or operator == "**":
+            raise SecurityError(f"`{operator}` is for small whole numbers only")
+        return super().call_binop(context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         value = super().getattr(obj, attribute)
         return sorted(cast("frozenset[str]", value)) if isinstance(value, frozenset) else value
+
+
+def _not_compiled(error: Exception) -> str:
+    """Say what Jinja's compiler, or Python's behind it, could not take: blocks or brackets nested too deep, mostly."""
+    return f"can't be compiled: {type(error).__name__}: {str(error)[:200]}"
+
+
+def _is_small(value: object) -> bool:
+    return isinstance(value, int) and abs(value) < 1 << 32
 
 
 class Library:
@@ -82,8 +106,13 @@ class Library:
         Raises:
             jinja2.TemplateSyntaxError: It is no template.
         """
-        variables = find_undeclared_variables(self._environment.parse(text))
-        return frozenset(variables), self._environment.from_string(text)
+        try:
+            variables = find_undeclared_variables(self._environment.parse(text))
+            return frozenset(variables), self._environment.from_string(text)
+        except jinja2.TemplateSyntaxError:
+            raise
+        except Exception as error:
+            raise jinja2.TemplateSyntaxError(_not_compiled(error), 1) from error
 
     def _parse(self, name: str) -> Parsed | Mistake:
         file = self.folder / name
@@ -93,6 +122,8 @@ class Library:
         except jinja2.TemplateSyntaxError as error:
             words = f"is not a valid template: {error.message}"
             return Mistake(file=file, line=error.lineno, path="(template)", message=words)
+        except Exception as error:
+            return Mistake(file=file, line=1, path="(template)", message=_not_compiled(error))
         variables = {variable: _first_use(tree, variable) for variable in find_undeclared_variables(tree)}
         includes: dict[str, int] = {}
         for node in tree.find_all(_REFERRING):

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import jinja2
 
+from recovery.declared import nodes
 from recovery.errors import DeclarationError, Mistake
+from recovery.files import UnfitFileError, read_regular
 from recovery.render import kind as kinds
 from recovery.render.kind import Argument, KindSpec
 from recovery.render.library import Library, Parsed
@@ -133,10 +135,10 @@ class _Reading:
             content = b""
             self.sources[f"{subfolder.name}/{path.name}"] = ""
             try:
-                content = path.read_bytes()
+                content = read_regular(path, nodes.MAX_FILE_BYTES)
                 self.sources[f"{subfolder.name}/{path.name}"] = content.decode()
             except OSError as error:
-                words = f"cannot be read: {error.strerror}"
+                words = f"{'' if isinstance(error, UnfitFileError) else 'cannot be read: '}{error.strerror}"
                 self.mistakes.append(Mistake(file=path, line=1, path="(file)", message=words))
             except UnicodeDecodeError as error:
                 line = content.count(b"\n", 0, error.start) + 1

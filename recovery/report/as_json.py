@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from math import isfinite
 from typing import TypeVar, cast
 
 from recovery.errors import StoredReportError
@@ -15,6 +14,9 @@ from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, Sta
 from recovery.report.facts import service_actuals, totals
 
 SCHEMA = "pulih/report/v1"
+
+MAX_NUMBER = 10**12
+"""Thirty thousand years in seconds; what is larger, infinite or not a number at all was not written by pulih."""
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -156,18 +158,20 @@ class _Fields:
 
     def number(self, key: str) -> float:
         value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER <= value <= MAX_NUMBER:
             raise self._wrong(key, "a number")
         return value
 
     def moment(self, key: str) -> datetime:
         try:
             moment = datetime.fromisoformat(self.text(key))
-        except ValueError:
+            if moment.tzinfo is None:
+                raise self._wrong(key, "a moment with its offset from UTC")
+            return moment.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            if isinstance(error, StoredReportError):
+                raise
             raise self._wrong(key, "a moment such as 2024-06-20T00:54:00Z") from None
-        if moment.tzinfo is None:
-            raise self._wrong(key, "a moment with its offset from UTC")
-        return moment
 
     def moment_or_none(self, key: str) -> datetime | None:
         return None if self._get(key) is None else self.moment(key)

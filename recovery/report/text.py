@@ -6,6 +6,7 @@ the order of what is read, end a line or become markup.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -31,12 +32,28 @@ def printable(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(
-        _escaped(character)
-        if unicodedata.category(character) in _UNSAFE_CATEGORIES and character not in _HARMLESS_FORMAT
-        else character
-        for character in text
+    return "".join(_escaped(character) if _acts(character) else character for character in text)
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """Return a value as JSON in which no character can act on a terminal either; JSON itself escapes only some of them.
+
+    Args:
+        value: Plain values.
+        indent: Spaces a level; None writes all of it on one line.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=None if indent else (",", ":"))
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "\n".join(
+        "".join(json.dumps(character)[1:-1] if _acts(character) else character for character in line)
+        for line in text.split("\n")
     )
+
+
+def _acts(character: str) -> bool:
+    """Whether a character can act on a terminal, or on the order in which the others are read."""
+    return unicodedata.category(character) in _UNSAFE_CATEGORIES and character not in _HARMLESS_FORMAT
 
 
 def _escaped(character: str) -> str:

@@ -139,7 +139,7 @@ def test_a_file_over_one_mebibyte_is_refused_and_one_of_it_is_read(tmp_path: Pat
     with (tmp_path / "placement.yaml").open("a") as file:
         file.write("#")
     (mistake,) = refused(tmp_path)
-    assert mistake.message == "is larger than 1 MiB, the most that a file of an estate may have"
+    assert mistake.message == "is larger than 1 MiB, the most that is read"
 
 
 def test_a_file_that_is_not_utf8_is_named_with_the_line_of_the_first_bad_byte(tmp_path: Path) -> None:
