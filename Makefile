@@ -4,17 +4,20 @@ SHELL := /bin/sh
 PYTHON ?= python3
 UNITS ?= 582
 REPORT ?= report
+INPUTS ?= 100000
 BIN := .venv/bin
 SEEDS ?= 10000
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
 .PHONY: setup drill engine test sim mutants fast check format lock clean help
+.PHONY: setup drill engine test fast hostile check format lock clean help
 help:
 	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
 	@echo 'make test                           every check and every test; installs what they need'
 	@echo 'make sim [SEEDS=10000]              plays that many histories of faults in a simulated world'
 	@echo 'make mutants                        plants bugs in a copy of the code; each must be found'
 	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
+	@echo 'make hostile [INPUTS=100000]        input made to hurt, for every reader, shell and answer'
 	@echo 'make engine                         gets the Pulumi engine; the last line says where it is'
 	@echo 'make setup                          what pulih needs to run, in .venv; make lock: newer pinned versions'
 
@@ -53,6 +56,9 @@ format: .venv/.installed-dev
 
 fast: check
 	@$(PYTEST) tests/unit tests/cases
+
+hostile: .venv/.installed-dev
+	@$(BIN)/python -m tests.hostile --inputs $(INPUTS)
 
 test: .venv/.installed-dev
 	@sh tests/packages.sh

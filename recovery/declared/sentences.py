@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,9 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_CANDIDATES = 500
 MAX_COMPARED = 100
 """Names, and characters of one, that a wrong name is compared with: each comparison takes some 10 µs."""
+
+
+_FIT = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_COMPARED}}}")
 
 
 def checked(document: Document, model: type[Model]) -> Model | None:
@@ -44,15 +48,20 @@ def checked(document: Document, model: type[Model]) -> Model | None:
 
 def close(name: str, known: Iterable[str]) -> str | None:
     """Return the name that is nearest to a wrong one; None where none is near, or there are too many to look at."""
-    candidates = [each for each in known if len(each) <= MAX_COMPARED]
+    candidates = _fit(known)
     if len(candidates) > MAX_CANDIDATES or len(name) > MAX_COMPARED:
         return None
     return next(iter(difflib.get_close_matches(name, candidates, n=1)), None)
 
 
+def _fit(known: Iterable[str]) -> list[str]:
+    """Leave out what no name may look like: it is a mistake of its own, and could be anything."""
+    return [each for each in known if _FIT.fullmatch(each)]
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that helps with a wrong name: the nearest one, or all of a few, or nothing."""
-    candidates = list(known)
+    candidates = _fit(known)
     nearest = close(name, candidates)
     if nearest is not None:
         return f"; did you mean '{nearest}'?"

@@ -40,20 +40,21 @@ class Bucket:
             raise ValueError("found a login in it; credentials never stand in an estate, AWS_PROFILE names them")
         parts = _split(text)
         if parts is None or parts.scheme != "s3" or parts.fragment or _BUCKET.fullmatch(parts.netloc) is None:
-            raise ValueError(f"found '{text.partition('?')[0][:60]}', {_EXPECTED}")
+            raise ValueError(f"found {text.partition('?')[0][:60]!r}, {_EXPECTED}")
         prefix = parts.path.strip("/")
         if prefix and _PREFIX.fullmatch(prefix) is None:
             raise ValueError(
-                f"found the prefix '{prefix[:60]}', expected letters, digits, '.', '_', '-' and single slashes"
+                f"found the prefix {prefix[:60]!r}, expected letters, digits, '.', '_', '-' and single slashes"
             )
         options = parse_qsl(parts.query, keep_blank_values=True)
         names = [name for name, _ in options]
         if not {"region", "endpoint"}.issuperset(names) or len(names) != len(set(names)):
             # Without the values: one of them may be a secret.
-            raise ValueError(f"found the options {', '.join(names)[:60]}, {_EXPECTED}")
+            shown = repr(", ".join(names)[:60])[1:-1]
+            raise ValueError(f"found the options {shown}, {_EXPECTED}")
         region, endpoint = dict(options).get("region"), dict(options).get("endpoint")
         if region is not None and _REGION.fullmatch(region) is None:
-            raise ValueError(f"found the region '{region[:60]}', expected one such as ap-southeast-3")
+            raise ValueError(f"found the region {region[:60]!r}, expected one such as ap-southeast-3")
         return Bucket(
             name=parts.netloc, prefix=prefix, region=region, endpoint=None if endpoint is None else _endpoint(endpoint)
         )
@@ -71,12 +72,12 @@ class Bucket:
 def _endpoint(text: str) -> str:
     parts = _split(text)
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
-        raise ValueError(f"found the endpoint '{text[:60]}', expected one such as https://s3.example.org:9000")
+        raise ValueError(f"found the endpoint {text[:60]!r}, expected one such as https://s3.example.org:9000")
     if parts.query or parts.fragment:
         raise ValueError("found something behind the endpoint's host and port, expected nothing")
     address = _address(parts.hostname)
     if parts.scheme == "http" and (address is None or not address.is_loopback):
-        raise ValueError(f"found the endpoint '{text[:60]}', expected https: plain http is for loopback addresses only")
+        raise ValueError(f"found the endpoint {text[:60]!r}, expected https: plain http is for loopback addresses only")
     return f"{parts.scheme}://{parts.netloc}"
 
 

@@ -43,7 +43,14 @@ _A_TEMPLATE = "the name of a template that ends in .j2, of this folder or in _sh
 _A_MODE = 'four octal digits in quotes such as "0644", readable by the owner and writable by nobody else'
 _COMMANDS = "a list of commands, each a list of words"
 
-_Command = Annotated[list[str], Field(min_length=1)]
+
+def _word(value: str) -> str:
+    if "\0" in value:
+        raise found(value, "a word without the character U+0000, which no argument of a program can hold")
+    return value
+
+
+_Command = Annotated[list[Annotated[str, AfterValidator(_word)]], Field(min_length=1)]
 _Commands = Annotated[list[_Command], Field(min_length=1, description=_COMMANDS)]
 
 

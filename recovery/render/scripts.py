@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from recovery.render.syntax import Written
 
 NONCE = Written("\0nonce\0")
-"""Stands for the nonce until the shell puts it in; YAML has no NUL, so no argument of `unit.yaml` can hold it."""
+"""Stands for the nonce until the shell puts it in; `kind` lets no word of `unit.yaml` hold a NUL."""
 
 _HEAD = """\
 #!/bin/sh
