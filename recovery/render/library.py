@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, cast
 
 import jinja2
@@ -54,6 +54,10 @@ class _Environment(ImmutableSandboxedEnvironment):
     def getattr(self, obj: Any, attribute: str) -> Any:
         value = super().getattr(obj, attribute)
         return sorted(cast("frozenset[str]", value)) if isinstance(value, frozenset) else value
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        # A path of the estate could read any file, and remove it.
+        return not isinstance(obj, PurePath) and super().is_safe_attribute(obj, attr, value)
 
 
 def _not_compiled(error: Exception) -> str:

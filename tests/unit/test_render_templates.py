@@ -146,3 +146,25 @@ def test_settings_that_are_no_json_are_refused(tmp_path: Path) -> None:
     place = next(place for place in estate.places() if place[2].service == "passport")
     with pytest.raises(DeclarationError, match=r"counter/settings\.json for passport-soekarno-hatta is no JSON"):
         Renderer(estate, Templates.load(folder)).unit(*place)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "{{ ''.__class__.__base__.__subclasses__() }}",
+        "{{ unit.__class__.__init__.__globals__ }}",
+        "{{ estate.folder.joinpath('/etc/hostname').read_text() }}",
+        "{{ estate.templates.parent.name }}",
+        "{% for name in ''.__class__.__mro__ %}{% endfor %}",
+        "{{ estate.placement.default.clear() }}",
+    ],
+)
+def test_a_template_reaches_neither_python_nor_a_file(tmp_path: Path, expression: str) -> None:
+    folder, line = edited(tmp_path, NGINX, PORT, expression)
+    estate = an_estate()
+    place = next(place for place in estate.places() if place[2].service == "passport")
+    with pytest.raises(DeclarationError) as caught:
+        Renderer(estate, Templates.load(folder)).unit(*place)
+    assert str(caught.value).startswith(f"{folder}/{NGINX}:{line}: ")
+    assert "SecurityError" in str(caught.value)
+    assert an_estate().placement == estate.placement
