@@ -8,44 +8,52 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
 
 from recovery.model.estate import BastionName, Limits, LinkName, RegionName
 from recovery.model.plan import Step
 
 _Key = tuple[RegionName | None, BastionName | None, LinkName]
+T = TypeVar("T")
 
 
-class Slots:
-    """Hands out places in flight."""
+class Places(Generic[T]):
+    """The rule alone: who gets a place, and whose turn it is when one is given back. Pure."""
 
     def __init__(self, limits: Limits, parallel: int) -> None:
         self.limits = limits
         self.parallel = parallel
         self._busy: Counter[object] = Counter()
-        self._waiting: dict[_Key, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[_Key, deque[T]] = {}
 
-    @asynccontextmanager
-    async def place(self, step: Step) -> AsyncGenerator[None]:
-        """Wait until the step may be in flight, and hold its place."""
-        key: _Key = (step.region, step.bastion, step.link)
+    def take(self, step: Step, who: T) -> bool:
+        """Take a place for a step if there is one, and return True; else put `who` into its queue."""
+        key = _key(step)
         queue = self._waiting.setdefault(key, deque())
-        if not queue and self._is_free(key):
-            self._take(key)
-        else:
-            turn = asyncio.get_running_loop().create_future()
-            queue.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._give_back(key)
-                raise
-        try:
-            yield
-        finally:
-            self._give_back(key)
+        if queue or not self._is_free(key):
+            queue.append(who)
+            return False
+        self._count(key, 1)
+        return True
+
+    def give_back(self, step: Step, wants: Callable[[T], bool] = lambda _: True) -> Iterator[T]:
+        """Give a step's place back; yield those whose turn it is, each with its place taken.
+
+        Args:
+            step: Whose place it was.
+            wants: Whether one in a queue still waits.
+        """
+        self._count(_key(step), -1)
+        if self._busy["all"] >= self.parallel:
+            return
+        for key, queue in self._waiting.items():
+            while queue and self._is_free(key):
+                who = queue.popleft()
+                if wants(who):
+                    self._count(key, 1)
+                    yield who
 
     def _limits_of(self, key: _Key) -> list[tuple[object, int]]:
         region, bastion, link = key
@@ -59,18 +67,37 @@ class Slots:
     def _is_free(self, key: _Key) -> bool:
         return all(self._busy[what] < limit for what, limit in self._limits_of(key))
 
-    def _take(self, key: _Key) -> None:
+    def _count(self, key: _Key, more: int) -> None:
         for what, _ in self._limits_of(key):
-            self._busy[what] += 1
+            self._busy[what] += more
 
-    def _give_back(self, key: _Key) -> None:
-        for what, _ in self._limits_of(key):
-            self._busy[what] -= 1
-        if self._busy["all"] >= self.parallel:
-            return
-        for waiting, queue in self._waiting.items():
-            while queue and self._is_free(waiting):
-                turn = queue.popleft()
-                if not turn.cancelled():  # whoever waited for it has stopped waiting
-                    self._take(waiting)
-                    turn.set_result(None)
+
+class Slots:
+    """Hands out places in flight."""
+
+    def __init__(self, limits: Limits, parallel: int) -> None:
+        self._places = Places[asyncio.Future[None]](limits, parallel)
+
+    @asynccontextmanager
+    async def place(self, step: Step) -> AsyncGenerator[None]:
+        """Wait until the step may be in flight, and hold its place."""
+        turn = asyncio.get_running_loop().create_future()
+        if not self._places.take(step, turn):
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._give_back(step)
+                raise
+        try:
+            yield
+        finally:
+            self._give_back(step)
+
+    def _give_back(self, step: Step) -> None:
+        for turn in self._places.give_back(step, wants=lambda turn: not turn.cancelled()):
+            turn.set_result(None)
+
+
+def _key(step: Step) -> _Key:
+    return step.region, step.bastion, step.link

@@ -25,26 +25,31 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Also write the plan there, for `pulih recover FILE`.")
     ] = None,
+    parallel: options.Parallel = options.DEFAULT_PARALLEL,
     estate: options.Estate = None,
     output: options.Output = Format.TABLE,
 ) -> int:
-    """Show what would be done, in which waves.
+    """Show what would be done, in which waves, and how long it will take.
 
     Connects to nothing. With --lost the recovery from a lost data centre, without it the routine deployment.
     """
-    from recovery.cli import planview
-    from recovery.cli.context import estate_folder
+    from recovery.cli import forecasting
+    from recovery.cli.context import estate_folder, state_folder
     from recovery.cli.loading import declared
     from recovery.cli.planned import Request, make_plan
+    from recovery.forecast import forecast
     from recovery.plan import to_json
     from recovery.report.text import json_text
 
-    sound = declared(estate_folder(estate))
+    folder = estate_folder(estate)
+    sound = declared(folder)
     request = Request.of(sound.estate, lost=lost, to=to, regions=region, services=service, units=unit)
     made, moved = make_plan(sound, request)
-    document = to_json(made)
+    known = forecasting.history(moved, state_folder(folder))
+    expected = forecast(made, moved, known, parallel=parallel)
+    document = {**to_json(made), "forecast": forecasting.to_json(expected)}
     if out is not None:
         write_file(out, json_text(document, indent=2) + "\n")
         note(f"written: {out}")
-    emit(document, output, lambda: planview.lines(made, moved))
+    emit(document, output, lambda: forecasting.plan_lines(made, moved, known, parallel))
     return 0

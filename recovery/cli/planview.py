@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from recovery.cli.output import columns
+from recovery.forecast import Forecast
 from recovery.model.estate import Estate, RegionName, ServiceName
 from recovery.model.plan import Plan
 from recovery.report.text import counted, duration, printable
@@ -36,11 +37,11 @@ def head(plan: Plan, estate: Estate) -> Iterator[str]:
         yield "The placement has moved already; what is in place costs a compare."
 
 
-def lines(plan: Plan, estate: Estate) -> Iterator[str]:
+def lines(plan: Plan, estate: Estate, expected: Forecast) -> Iterator[str]:
     """Describe a plan in full."""
     yield from head(plan, estate)
     yield ""
-    yield from _waves(plan, estate)
+    yield from _waves(plan, estate, expected)
     yield ""
     reaches = list(_by_region(plan))
     if len(reaches) > 1:
@@ -51,9 +52,9 @@ def lines(plan: Plan, estate: Estate) -> Iterator[str]:
     yield printable(f"Plan {plan.hash}" + (f", commit {plan.commit}" if plan.commit else ""))
 
 
-def _waves(plan: Plan, estate: Estate) -> Iterator[str]:
-    rows: list[tuple[str, ...]] = [("#", "Wave", "Steps", "Canaries", "RTO")]
-    for number, wave in enumerate(plan.waves, start=1):
+def _waves(plan: Plan, estate: Estate, expected: Forecast) -> Iterator[str]:
+    rows: list[tuple[str, ...]] = [("#", "Wave", "Steps", "Canaries", "Through after", "RTO")]
+    for number, (wave, played) in enumerate(zip(plan.waves, expected.waves, strict=True), start=1):
         rto_s = min(estate.service[service].rto_s for service in wave.services)
         rows.append(
             (
@@ -61,10 +62,11 @@ def _waves(plan: Plan, estate: Estate) -> Iterator[str]:
                 wave.name,
                 f"{len(wave.steps):,}",
                 str(len(wave.canaries)) if wave.canaries else "-",
+                duration(played.ends_s),
                 duration(rto_s),
             )
         )
-    return columns(rows, right=frozenset({0, 2, 3, 4}))
+    return columns(rows, right=frozenset({0, 2, 3, 4, 5}))
 
 
 def _by_region(plan: Plan) -> Iterator[tuple[str, ...]]:

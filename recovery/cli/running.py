@@ -17,6 +17,7 @@ from recovery.errors import PlanError
 if TYPE_CHECKING:
     from recovery.cli.conducting import Done
     from recovery.cli.loading import Declared
+    from recovery.cli.settings import Settings
     from recovery.model.estate import Estate
     from recovery.model.plan import Plan
 
@@ -124,7 +125,7 @@ def recover(
 
     def agree(made: Plan, moved: Estate) -> None:
         if not yes:
-            _ask(made, moved, line_to_type(words, estate, lost_at))
+            _ask(made, moved, settings, line_to_type(words, estate, lost_at))
 
     folder = estate_folder(estate)
     settings = Settings(
@@ -140,13 +141,14 @@ def recover(
     return show(done, output, estate)
 
 
-def _ask(plan: Plan, estate: Estate, line: str) -> None:
-    from recovery.cli import planview
+def _ask(plan: Plan, estate: Estate, settings: Settings, line: str) -> None:
+    from recovery.cli import forecasting
     from recovery.cli.asking import confirm
     from recovery.cli.context import can_ask
 
     if can_ask():
-        for text in planview.lines(plan, estate):
+        known = forecasting.history(estate, settings.state)
+        for text in forecasting.plan_lines(plan, estate, known, settings.parallel):
             note(text)
         note("")
     confirm("Go ahead?", line_to_type=line)

@@ -11,6 +11,7 @@ from recovery.cli import contents, driftview, planview, summary
 from recovery.cli.output import Format, columns, emit, note, records, write_file
 from recovery.diff import differences
 from recovery.errors import HostKeyError
+from recovery.forecast import NO_HISTORY, forecast
 from recovery.model.bundle import Bundle, RenderedFile
 from recovery.model.outcome import Cause, State
 from recovery.model.plan import Selection, Step
@@ -64,7 +65,7 @@ def test_a_recovery_plan_reads_like_this() -> None:
     lost = estate.placement.default[estate.services[0].name]
     to = next(name for name in estate.data_centre if name != lost)
     plan, moved = recovery(estate, "sha256:0", Selection(), lost=lost, to=to, commit="c0ffee")
-    lines = list(planview.lines(plan, moved))
+    lines = list(planview.lines(plan, moved, forecast(plan, moved, NO_HISTORY, parallel=64)))
     endpoints = sum(step.is_endpoint for step in plan.steps())
     assert lines[0] == (
         f"Recovery of {estate.name} from {lost} to {to}: 24 units in 24 offices of 2 regions, {endpoints} endpoints"
@@ -88,7 +89,10 @@ def test_a_plan_whose_placement_moved_already_says_so() -> None:
 def test_a_routine_plan_has_no_way_from_and_to() -> None:
     estate = an_estate_of(1)
     plan, same = routine(estate, "sha256:0", Selection())
-    assert next(planview.lines(plan, same)).startswith(f"Deployment of {estate.name}: 1 unit in 1 office of 1 region, ")
+    played = forecast(plan, same, NO_HISTORY, parallel=64)
+    assert next(planview.lines(plan, same, played)).startswith(
+        f"Deployment of {estate.name}: 1 unit in 1 office of 1 region, "
+    )
 
 
 def a_step() -> Step:
