@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from recovery.cli.driftview import difference_to_json
-from recovery.cli.masking import masked
 from recovery.diff import Change
+from recovery.report.linediff import MAX_LINES, text_lines, unified
 from recovery.report.text import printable
 
 if TYPE_CHECKING:
     from recovery.diff import Difference
     from recovery.survey import Finding
-
-CONTEXT_LINES = 3
-MAX_LINES = 5000
-"""Longer files are not compared by line: the comparison's cost grows with the square of their length."""
 
 
 def document(finding: Finding) -> dict[str, object]:
@@ -60,26 +55,8 @@ def _compared(finding: Finding, difference: Difference) -> Iterator[str]:
     elif b"\0" in found or b"\0" in wanted:
         yield f"  (not text: {len(wanted):,} bytes declared, {len(found):,} found)"
     else:
-        yield from _diff(_lines(found), _lines(wanted))
-
-
-def _lines(content: bytes) -> list[str]:
-    return content.decode("utf-8", "backslashreplace").split("\n")
-
-
-def _diff(found: list[str], wanted: list[str]) -> Iterator[str]:
-    """Compare the true lines and show the masked ones, so that two secrets that differ show as a difference."""
-    if max(len(found), len(wanted)) > MAX_LINES:
-        yield f"  (too long to compare by line: {len(wanted):,} lines declared, {len(found):,} found)"
-        return
-    shown_found = [printable(line) for line in masked(found)]
-    shown_wanted = [printable(line) for line in masked(wanted)]
-    matcher = difflib.SequenceMatcher(None, found, wanted, autojunk=False)
-    for group in matcher.get_grouped_opcodes(CONTEXT_LINES):
-        yield f"@@ -{group[0][1] + 1} +{group[0][3] + 1} @@"
-        for tag, found_from, found_to, wanted_from, wanted_to in group:
-            if tag == "equal":
-                yield from (f" {line}" for line in shown_found[found_from:found_to])
-            else:
-                yield from (f"-{line}" for line in shown_found[found_from:found_to])
-                yield from (f"+{line}" for line in shown_wanted[wanted_from:wanted_to])
+        old, new = text_lines(found), text_lines(wanted)
+        if max(len(old), len(new)) > MAX_LINES:
+            yield f"  (too long to compare by line: {len(new):,} lines declared, {len(old):,} found)"
+        else:
+            yield from unified(old, new)

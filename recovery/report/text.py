@@ -70,6 +70,19 @@ def markdown(text: str) -> str:
     return _AUTOLINK.sub(_unlinked, escaped)
 
 
+def inert(text: str) -> str:
+    """Return `text` for Markdown that a forge shows: set as code, and nothing in it acts, mentions or refers.
+
+    Forges look for `@somebody` and `#1` in what the Markdown has become, where an escaped sign is the sign again; but
+    not inside `<code>`. Written as entities the signs can't be structure. Source: CommonMark 0.31.2, section 2.5.
+    """
+    shown = "".join(
+        character if character.isalnum() or character in " -," or ord(character) > 127 else f"&#{ord(character)};"
+        for character in printable(text)
+    )
+    return f"<code>{shown}</code>"
+
+
 def _unlinked(match: re.Match[str]) -> str:
     scheme, rest, www, point = match.groups()
     return f"{scheme}\\{rest}" if scheme else f"{www}\\{point}"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from recovery.cli.masking import HIDDEN, masked
+from recovery.report.masking import HIDDEN, masked
 
 KEY = ["before", "-----BEGIN OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1r", "-----END OPENSSH PRIVATE KEY-----", "after"]
 
