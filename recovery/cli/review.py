@@ -126,15 +126,15 @@ def side(repository: Repository, revision: str, commit: str, folder: Path, *, is
     from recovery import policy
     from recovery.declared import load
     from recovery.declared.folders import OWN_TEMPLATES
-    from recovery.render import Renderer, Templates
-    from recovery.review.sides import Side
+    from recovery.render import Templates
+    from recovery.review.sides import Rendered, Side
     from recovery.revisions import RevisionError
 
     with _named(revision, folder):
         estate = load(repository.export(commit, folder))
         if estate.templates != OWN_TEMPLATES and not estate.templates.resolve().is_relative_to(folder.resolve()):
             raise RevisionError(f"{revision}: its templates are outside the repository, in {estate.templates}")
-        renderer = Renderer(estate, Templates.load(estate.templates))
+        renderer = Rendered(estate, Templates.load(estate.templates))
         mistakes = policy.check(estate, renderer) if is_checked else ()
         if mistakes:
             raise DeclarationError(mistakes)

@@ -16,6 +16,9 @@ from recovery.model.estate import UnitName
 from recovery.report.linediff import MAX_LINES, text_lines, unified
 from recovery.review.sides import Host
 
+_Known = dict[tuple[str, str], tuple[str, ...]]
+"""The lines that differ, by the two texts: most hosts have the same."""
+
 
 class FileChange(StrEnum):
     """How a file differs."""
@@ -50,6 +53,7 @@ def differences(pairs: Iterable[tuple[Host, Host]]) -> tuple[Difference, ...]:
         Every difference, the one of most hosts first.
     """
     groups: dict[tuple[str, FileChange, tuple[str, ...]], tuple[tuple[str, ...], list[UnitName]]] = {}
+    known: _Known = {}
     for before, after in pairs:
         if before.bundle is None or after.bundle is None or before.bundle.digest == after.bundle.digest:
             continue
@@ -59,7 +63,7 @@ def differences(pairs: Iterable[tuple[Host, Host]]) -> tuple[Difference, ...]:
             change = _change(old.get(path), new.get(path))
             if change is None:
                 continue
-            lines = _lines(before, after, old.get(path), new.get(path))
+            lines = _lines(before, after, old.get(path), new.get(path), known)
             key = (path, change, tuple(line for line in lines if line[0] in "-+"))
             groups.setdefault(key, (lines, []))[1].append(after.name)
     ordered = sorted(groups.items(), key=lambda group: (-len(group[1][1]), group[0]))
@@ -79,7 +83,9 @@ def _change(old: RenderedFile | None, new: RenderedFile | None) -> FileChange | 
     return FileChange.MODE if old.mode != new.mode else None
 
 
-def _lines(before: Host, after: Host, old: RenderedFile | None, new: RenderedFile | None) -> tuple[str, ...]:
+def _lines(
+    before: Host, after: Host, old: RenderedFile | None, new: RenderedFile | None, known: _Known
+) -> tuple[str, ...]:
     modes = [f"{file.mode:04o}" for file in (old, new) if file is not None]
     lines = [f"-mode {modes[0]}", f"+mode {modes[1]}"] if len(set(modes)) == 2 else []
     if old is not None and new is not None and old.sha256 == new.sha256:
@@ -87,19 +93,21 @@ def _lines(before: Host, after: Host, old: RenderedFile | None, new: RenderedFil
     was, is_now = _content(old), _content(new)
     if max(len(was), len(is_now)) > MAX_LINES:
         return (*lines, f"-({len(was):,} lines, too long to compare)", f"+({len(is_now):,} lines)")
-    shown_was, shown_now = _without_own(was, before), _without_own(is_now, after)
-    if shown_was == shown_now:  # nothing but what is its own has changed
-        shown_was, shown_now = was, is_now
-    return (*lines, *unified(shown_was, shown_now))
+    shown = _without_own(was, before), _without_own(is_now, after)
+    if shown[0] == shown[1]:  # nothing but what is its own has changed
+        shown = "\n".join(was), "\n".join(is_now)
+    if shown not in known:
+        known[shown] = tuple(unified(*(text.split("\n") if text else [] for text in shown)))
+    return (*lines, *known[shown])
 
 
 def _content(file: RenderedFile | None) -> list[str]:
     return [] if file is None else text_lines(file.content)
 
 
-def _without_own(lines: Sequence[str], host: Host) -> list[str]:
+def _without_own(lines: Sequence[str], host: Host) -> str:
     text = "\n".join(lines)
     for value, word in host.own:
         if value in text:
             text = re.sub(rf"(?<![\w.:-]){re.escape(value)}(?![\w.-])", word, text)
-    return text.split("\n")
+    return text

@@ -12,16 +12,20 @@ from recovery.model.estate import (
     Bastion,
     BastionName,
     DataCentreName,
+    Endpoint,
     Estate,
     HostKey,
     Login,
+    Office,
     OfficeName,
+    Region,
     RegionName,
     ServiceName,
+    Unit,
     UnitName,
 )
 from recovery.policy import warnings
-from recovery.render import Renderer
+from recovery.render import Renderer, Templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,26 @@ class Host:
     bundle: Bundle | None
 
 
+class Rendered(Renderer):
+    """Renders each host once, however many ask."""
+
+    def __init__(self, estate: Estate, templates: Templates) -> None:
+        super().__init__(estate, templates)
+        self._bundles: dict[UnitName, Bundle] = {}
+
+    def unit(self, region: Region, office: Office, unit: Unit) -> Bundle:
+        """Render one unit; see `Renderer.unit`."""
+        if unit.name not in self._bundles:
+            self._bundles[unit.name] = super().unit(region, office, unit)
+        return self._bundles[unit.name]
+
+    def endpoint(self, endpoint: Endpoint) -> Bundle:
+        """Render the host of one endpoint; see `Renderer.endpoint`."""
+        if endpoint.name not in self._bundles:
+            self._bundles[endpoint.name] = super().endpoint(endpoint)
+        return self._bundles[endpoint.name]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """An estate with everything rendered.
@@ -67,7 +91,7 @@ class Side:
     warnings: tuple[str, ...]
 
     @staticmethod
-    def of(revision: str, commit: str, renderer: Renderer) -> Side:
+    def of(revision: str, commit: str, renderer: Rendered) -> Side:
         """Render everything that an estate declares.
 
         Raises:
@@ -91,7 +115,7 @@ def fingerprint(key: HostKey) -> str:
     return f"{kind} SHA256:{digest}"
 
 
-def _units(renderer: Renderer) -> Iterator[Host]:
+def _units(renderer: Rendered) -> Iterator[Host]:
     estate = renderer.estate
     for region, office, unit in estate.places():
         own = {
@@ -118,7 +142,7 @@ def _units(renderer: Renderer) -> Iterator[Host]:
         )
 
 
-def _endpoints(renderer: Renderer) -> Iterator[Host]:
+def _endpoints(renderer: Rendered) -> Iterator[Host]:
     estate = renderer.estate
     for centre in estate.data_centres:
         for endpoint in centre.endpoints:
