@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from recovery.apply import Visit, apply_unit, forget_unit
 from recovery.cli import contents, driftview
-from recovery.cli.masking import masked
 from recovery.diff import differences
 from recovery.errors import BadAnswerError, UnitError, UnreachableError
 from recovery.model.bundle import Bundle, RenderedFile
@@ -19,6 +18,7 @@ from recovery.model.plan import Step
 from recovery.model.visit import Epoch
 from recovery.observe import MAX_CONTENTS_BYTES, read_unit
 from recovery.protocol import MAX_LINES, STEPS
+from recovery.report.masking import masked
 from recovery.report.text import json_text, printable
 from recovery.survey import Finding
 from recovery.transport.base import Session

@@ -1,8 +1,9 @@
 """A disk in memory behind the production code's files: what is not synced may be lost or torn when the power fails.
 
-It stands in for `os`, `fcntl` and `pathlib` in `recovery.journal`, `recovery.store` and `recovery.runs`. As on ext4, a
-sync of any file also commits every name that was made, moved or removed before it; a file's bytes are committed by a
-sync of that file only. A process that is killed leaves everything that it has written.
+It stands in for `os`, `fcntl` and `pathlib` in `recovery.journal`, `recovery.store` and `recovery.runs`, and for
+whoever reads a whole file. As on ext4, a sync of any file also commits every name that was made, moved or removed
+before it; a file's bytes are committed by a sync of that file only. A process that is killed leaves everything
+that it has written.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import random
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import BinaryIO, Self, cast
 
-from recovery import journal, store
+from recovery import files, journal, runs, store
+from recovery.cli import planned, storing
 from tests.sim.loop import PROCESS
 
 JOURNAL = "journal.jsonl"
@@ -248,13 +250,26 @@ def _check() -> None:
         process.check()
 
 
+def _read_regular(path: DiskPath | Path, at_most_bytes: int) -> bytes:
+    if not isinstance(path, DiskPath):
+        return files.read_regular(path, at_most_bytes)
+    content = path.read_bytes()
+    assert len(content) <= at_most_bytes
+    return content
+
+
 @contextmanager
 def mounted() -> Generator[None]:
     """Let the production code's files be on simulated disks."""
     before = journal.os, store.os, store.fcntl
     journal.os = store.os = _Os()  # type: ignore[assignment]
     store.fcntl = SimpleNamespace(flock=lambda *_: None, LOCK_EX=0)  # type: ignore[assignment]
+    readers = (journal, store, runs, planned, storing)
+    for module in readers:
+        vars(module)["read_regular"] = _read_regular
     try:
         yield
     finally:
         journal.os, store.os, store.fcntl = before
+        for module in readers:
+            vars(module)["read_regular"] = files.read_regular

@@ -91,6 +91,6 @@ def project() -> dict[str, Any]:
 def test_a_stack_whose_region_is_gone_is_told_how_it_is_forgotten() -> None:
     declared = declaration(ROOT / "infra" / "estate", "nowhere")
     with pytest.raises(
-        PlanError, match="nowhere is neither a region nor a data centre.*`pulumi destroy --stack nowhere`"
+        PlanError, match=r"nowhere is neither a region nor a data centre.*`pulumi destroy --stack nowhere`"
     ):
         declared.stack("nowhere")
