@@ -20,6 +20,7 @@ from pulumi import automation
 
 from infra.memory import available_bytes, session_bytes
 from infra.outcomes import Failure, Outcome, State, Story, failure
+from recovery.errors import PulihError
 
 NEED_BYTES = 240 * 1024 * 1024
 """What a stack is taken to need before one has been seen.
@@ -100,7 +101,7 @@ class Engines:
             async with self._changed:
                 self._changed.notify_all()
         seconds = asyncio.get_running_loop().time() - began
-        if code and not story.failures:
+        if code and not story.failures and not self._interrupts:
             killed = f"its engine was killed by signal {-code}, after: " if code < 0 else ""
             story.failures.append(failure(killed + " ".join(said.split())[-600:], None))
             tell(_sentence(stack, story.failures[0]))
@@ -185,17 +186,25 @@ class Engines:
         self._largest = max(self._largest, self._held[stack])
 
 
-def prepare(project: Path, stacks: Sequence[str]) -> None:
+def prepare(project: Path, stacks: Sequence[str], tell: Callable[[str], None]) -> None:
     """Make the stacks that the backend does not have yet.
 
     Raises:
-        CommandError: The backend can't be reached, or nobody is logged in to it.
+        PulihError: The backend can't be reached, nobody is logged in to it, or it wants a passphrase.
     """
     workspace = automation.LocalWorkspace(work_dir=str(project))
-    there = {summary.name for summary in workspace.list_stacks()}
-    for stack in stacks:
-        if stack not in there:
-            workspace.create_stack(stack)
+    try:
+        there = {summary.name for summary in workspace.list_stacks()}
+        for stack in stacks:
+            if stack not in there:
+                tell(f"{stack}: the state backend does not have it yet; making it")
+                workspace.create_stack(stack)
+    except automation.CommandError as error:
+        said = " ".join(str(error).partition("stderr:")[2].split()).removeprefix("error: ")
+        raise PulihError(
+            f"the state backend can't be used: {said}. One is chosen with `pulumi login` and its address, such as "
+            "file://DIR or s3://BUCKET; both kinds want PULUMI_CONFIG_PASSPHRASE."
+        ) from error
 
 
 def _sentence(stack: str, fault: Failure) -> str:

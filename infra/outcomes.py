@@ -10,6 +10,9 @@ from typing import Any
 
 from recovery.model.outcome import Cause
 
+INTERRUPTED = 130
+"""Exit code. Source: the convention of POSIX shells, 128 + SIGINT."""
+
 _OURS = ("pulih:index:Unit", "pulih:index:Endpoint")
 _CHANGED = ("create", "update", "replace", "create-replacement")
 
@@ -118,7 +121,7 @@ def failure(text: str, unit: str | None) -> Failure:
 def exit_code(outcomes: Sequence[Outcome], *, interrupted: bool) -> int:
     """Return the exit code: 0 done, 3 partial, 4 held by another, 5 refused, 1 nothing came about, 130 interrupted."""
     if interrupted:
-        return 130
+        return INTERRUPTED
     failed = [outcome for outcome in outcomes if outcome.state is not State.DONE]
     if not failed:
         return 0

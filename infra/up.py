@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pulumi import automation
-
 from infra import outcomes as told
 from infra.engine import bootstrap
 from infra.engine.errors import EngineError
@@ -47,10 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RefusedError as error:
         note(f"refused: {error}")
         return 5
-    except (PulihError, EngineError, automation.CommandError, OSError) as error:
+    except (PulihError, EngineError, OSError) as error:
         for line in str(error).strip().splitlines():
             note(f"error: {line}")
         return 1
+    except KeyboardInterrupt:  # before the first engine, or after the last
+        note("interrupted")
+        return told.INTERRUPTED
 
 
 def stacks(estate: Estate, regions: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -99,9 +100,9 @@ def _deploy(asked: argparse.Namespace) -> int:
     # Providers run elsewhere, and must find the same key and the same leases as pulih does here.
     os.environ |= {name: os.path.abspath(os.environ[name]) for name in _FILES if os.environ.get(name)}  # noqa: PTH100 no link followed
     project = make(state_folder(folder) / "pulumi", names)
-    prepare(project, names)
-    engines = Engines(project, regions=waves[1], preview=asked.preview, parallel=asked.parallel, at_once=asked.engines)
     began = time.monotonic()
+    prepare(project, names, note)
+    engines = Engines(project, regions=waves[1], preview=asked.preview, parallel=asked.parallel, at_once=asked.engines)
     found = asyncio.run(run_all(engines, waves, note))
     seconds = time.monotonic() - began
     code = told.exit_code(found, interrupted=engines.is_interrupted)

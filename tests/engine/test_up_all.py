@@ -124,12 +124,52 @@ def test_relative_folders_in_the_environment_are_those_of_pulih_itself(practice:
     assert (tmp_path / "state" / "leases" / "amerika.json").exists()
 
 
+def test_without_a_state_backend_it_says_how_one_is_chosen(practice: Practice, tmp_path: Path) -> None:
+    nowhere = practice.with_environment(PULUMI_BACKEND_URL="", PULUMI_HOME=str(tmp_path))
+    said = up(nowhere)
+    assert said.returncode == 1
+    assert "error: the state backend can't be used: " in said.stderr
+    assert "`pulumi login` and its address" in said.stderr
+    assert "stdout:" not in said.stderr
+
+
+def test_an_interrupt_before_the_first_engine_ends_it_without_a_traceback(practice: Practice, tmp_path: Path) -> None:
+    pulumi = tmp_path / "bin" / "pulumi"
+    pulumi.parent.mkdir()
+    (pulumi.parent / "pulumi-language-python").symlink_to("/bin/true")
+    asked = tmp_path / "asked"
+    pulumi.write_text(f"""#!/bin/sh
+[ "$1" != version ] || {{ echo v3.259.0; exit; }}
+trap 'exit 130' INT
+echo >{asked}
+while :; do sleep 0.1; done
+""")
+    pulumi.chmod(0o755)
+    process = subprocess.Popen(
+        command("--region", "jawa-barat"),
+        cwd=practice.home,
+        env={**practice.environment, "PATH": f"{pulumi.parent}{os.pathsep}{os.defpath}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 40
+    while not asked.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+
+
 def drop_the_state(practice: Practice) -> None:
     for file in (practice.home.parent / "state").rglob("*.json*"):
         file.unlink()
 
 
-def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice) -> None:
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice, twice: bool) -> None:
     sick = min(practice.units("jawa-barat"))
     drop_the_state(practice)
     lab.break_unit(practice.home, sick, How.HANG)
@@ -149,12 +189,18 @@ def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice) -> Non
         while lease.read_text() == before and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if line.startswith("stopping"))
+        if twice:
+            process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
         lab.heal_unit(practice.home, sick)
     assert process.returncode == 130, err
-    assert "stopping: units in flight finish" in err
-    assert stacks(json.loads(out))["jawa-barat"]["state"] == "interrupted"
+    assert "stopping: units in flight finish" in told
+    found = stacks(json.loads(out))["jawa-barat"]
+    assert found["state"] == "interrupted"
+    assert [failure["unit"] for failure in found["failures"]] == ([] if twice else [sick])
     assert json.loads(lease.read_text())["released"] is True
     assert up(practice, "--region", "jawa-barat").returncode == 0
 
