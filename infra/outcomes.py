@@ -79,7 +79,6 @@ class Story:
 
     def _told(self, diagnostic: Mapping[str, Any]) -> None:
         text = _plain(str(diagnostic.get("message", ""))).removeprefix("error: ")
-        text = text.removeprefix("an unhandled error occurred: ")  # how the stand-in host says a program's error again
         urn = str(diagnostic.get("urn", ""))
         is_ours = any(f"{kind}::" in urn for kind in _OURS)
         if not is_ours and text in ("update failed", "preview failed", ""):

@@ -34,7 +34,7 @@ class LanguageHost(LanguageServer):
         os.chdir(request.pwd)
         sys.argv = [f"{request.info.program_directory}/{request.info.entry_point}"]
         request.args[:] = [engine_address]  # where LanguageServer looks for it
-        return LanguageServer(program).Run(request, context)  # pyright: ignore[reportUnknownMemberType]
+        return proto.language_pb2.RunResponse(bail=bool(LanguageServer(program).Run(request, context).error))  # pyright: ignore[reportUnknownMemberType] - bail: the error has been told
 
     @override
     def GenerateProgram(self, request: Any, context: Any) -> Any:

@@ -161,8 +161,9 @@ def test_a_program_that_fails_is_shown_with_its_reason(project: Project) -> None
     project.write("raise RuntimeError('no such office')\n")
     answer = project.pulumi("up", "--yes", "--skip-preview")
     assert answer.returncode != 0
-    assert "RuntimeError: no such office" in answer.stdout
-    assert "__main__.py" in answer.stdout
+    diagnostics = answer.stdout.partition("Diagnostics:")[2]
+    assert diagnostics.count("\n    RuntimeError: no such office") == 1, "said once"
+    assert "__main__.py" in diagnostics
 
 
 def test_nothing_runs_on_when_the_engine_was_killed(stand_in: Path, tmp_path: Path) -> None:
