@@ -45,6 +45,7 @@ class Disk:
     Attributes:
         inside: Its folder, as programs in the namespace name it.
         seen: The same folder, as we name it.
+        pid: The process that keeps the namespace.
         enter: Words that start a command in the namespace.
     """
 
@@ -67,11 +68,12 @@ class Disk:
         )
         assert self._holder.stdout
         assert self._holder.stdout.readline() == b"ready\n"
-        self.seen = Path(f"/proc/{self._holder.pid}/root{folder}")
+        self.pid = self._holder.pid
+        self.seen = Path(f"/proc/{self.pid}/root{folder}")
         nsenter = shutil.which("nsenter", path=PATH)
         assert nsenter
         own_user = ("--user", "--preserve-credentials") if _AS_ROOT else ()
-        self.enter = (nsenter, "--target", str(self._holder.pid), "--mount", *own_user, "--")
+        self.enter = (nsenter, "--target", str(self.pid), "--mount", *own_user, "--")
 
     def __enter__(self) -> Self:
         return self
