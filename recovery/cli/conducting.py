@@ -53,7 +53,6 @@ class _Hold:
 
 def carry_out(
     settings: Settings,
-    verb: str,
     planner: Planner,
     *,
     agree: Callable[[Plan, Estate], None],
@@ -64,7 +63,6 @@ def carry_out(
 
     Args:
         settings: How to work.
-        verb: The command, for the run's name and its report.
         planner: Plans what was asked for.
         agree: Shown the plan before anything is touched; raises when it must not go ahead.
         lost_at: From when the time to recover counts; None means from the start.
@@ -81,6 +79,7 @@ def carry_out(
     plan, estate = planner(sound)
     agree(plan, estate)
     agreed = Agreed(sound=sound, plan=plan, estate=estate)
+    verb = "apply" if plan.lost is None else "recover"
     places = (settings.state, settings.report_dir, settings.estate if plan.moves else None)
     for folder in filter(None, places):
         storing.check_writable(folder)

@@ -100,7 +100,7 @@ def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[Ru
         )
 
     note("apply: every unit to its declaration, at " + LOST)
-    applied = carry_out(settings, "apply", planner(None, None), agree=lambda _plan, _estate: None).result
+    applied = carry_out(settings, planner(None, None), agree=lambda _plan, _estate: None).result
     if applied.exit_code == INTERRUPTED:
         return applied, None
     if applied.exit_code:
@@ -110,7 +110,7 @@ def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[Ru
     lab.lose(home, LOST)
     note(f"recover: from {LOST} to {TO}")
     watched = settings if drawn is None else replace(settings, observers=(drawn,))
-    recovered = carry_out(watched, "recover", planner(LOST, TO), agree=lambda _plan, _estate: None).result
+    recovered = carry_out(watched, planner(LOST, TO), agree=lambda _plan, _estate: None).result
     if recovered.exit_code == INTERRUPTED:
         return recovered, None
     note("verify: a test transaction through every unit, from its own side")

@@ -97,7 +97,6 @@ def resume(
     )
     done = carry_out(
         settings,
-        "apply" if told is None else told.result.verb,
         planner,
         agree=lambda _plan, _estate: None,
         resumed=name,

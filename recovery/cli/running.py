@@ -58,7 +58,6 @@ def apply(
     )
     done = carry_out(
         settings,
-        "apply",
         lambda sound: make_plan(
             sound,
             Request.of(sound.estate, lost=None, to=None, regions=region, services=service, units=unit),
@@ -137,7 +136,7 @@ def recover(
         may_ask=not yes,
         break_glass=break_glass,
     )
-    done = carry_out(settings, "recover", planner, agree=agree, lost_at=counted_from)
+    done = carry_out(settings, planner, agree=agree, lost_at=counted_from)
     return show(done, output, estate)
 
 

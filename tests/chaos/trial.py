@@ -176,6 +176,8 @@ def _finish(trial: Trial) -> dict[str, Any]:
         words = ("resume", trial.run, "--yes") if trial.run is not None else trial.verb
         done = trial.ground.pulih(*words, "--output", "json")
         if done.returncode == 0:
-            return json.loads(done.stdout)
+            report = json.loads(done.stdout)
+            assert report["verb"] == trial.verb[0], report["verb"]
+            return report
     assert done is not None
     raise AssertionError(f"it can't be finished: {done.returncode}: {done.stdout}\n{done.stderr}")
