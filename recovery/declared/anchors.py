@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 
-from recovery.declared.nodes import Document, quoted, read_bytes, text
+from recovery.declared.nodes import Document, file_text, quoted, read_bytes, text
 from recovery.files import is_there
 
 _BEGIN = re.compile(r"-----BEGIN ([^\n]*?)-----")
@@ -24,7 +24,7 @@ def read(estate: Document) -> Document | None:
         return None
     document = Document(estate.file.parent / name)
     if not is_there(document.file):
-        estate.add(("trust_anchors",), f"found {quoted(name)}, but there is no file {document.file}")
+        estate.add(("trust_anchors",), f"found {quoted(name)}, but there is no file {file_text(document.file)}")
         return None
     content = read_bytes(document)
     if content is not None:

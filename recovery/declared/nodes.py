@@ -156,6 +156,12 @@ def path_text(location: Location) -> str:
     return text
 
 
+def file_text(file: Path) -> str:
+    """Write the name of a file that a message is about; cut when no file can have it."""
+    text = str(file)
+    return text if len(text) <= 500 else f"{text[:500]}…"
+
+
 def quoted(value: str, limit: int = 60) -> str:
     """Quote a text for a message: on one line, unprintable characters escaped, cut when long."""
     return repr(value if len(value) <= limit else value[:limit] + "…")
