@@ -12,6 +12,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
 .PHONY: setup drill engine test sim mutants fast check format lock clean help
 .PHONY: setup drill engine test fast hostile check format lock clean help
+.PHONY: setup drill engine policy test fast check format lock clean help
 help:
 	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
 	@echo 'make test                           every check and every test; installs what they need'
@@ -25,6 +26,7 @@ help:
 	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
 	@echo 'make hostile [INPUTS=100000]        input made to hurt, for every reader, shell and answer'
 	@echo 'make engine                         gets the Pulumi engine; the last line says where it is'
+	@echo 'make policy                         what the policy pack in infra/policy needs, in a virtualenv of its own'
 	@echo 'make setup                          what pulih needs to run, in .venv; make lock: newer pinned versions'
 
 setup: .venv/.installed
@@ -51,6 +53,13 @@ drill: setup
 engine: .venv/.installed-engine
 	@$(BIN)/python -m infra.engine
 
+policy: infra/policy/.venv/.installed
+
+infra/policy/.venv/.installed: infra/policy/requirements.txt
+	@$(PYTHON) -m venv infra/policy/.venv
+	@infra/policy/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 check: .venv/.installed-dev
 	@$(BIN)/ruff format --check --quiet . || { echo 'make format mends it' >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
@@ -70,6 +79,7 @@ test: .venv/.installed-dev
 	@sh tests/packages.sh
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory engine >/dev/null || echo 'without the engine: its tests are skipped, and fail in CI' >&2
+	@$(MAKE) --no-print-directory policy || echo 'without the policy pack: its tests are skipped, and fail in CI' >&2
 	@$(PYTEST) tests
 
 docs/cli.md: .venv/.installed-dev recovery/cli/*.py
@@ -91,6 +101,9 @@ lock:
 			$$versions --custom-compile-command 'make lock' $$file.in --output-file $$file.txt || exit; \
 		versions='--constraint requirements-dev.txt'; \
 	done
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
+		--constraint requirements.txt --custom-compile-command 'make lock' infra/policy/requirements.in \
+		--output-file infra/policy/requirements.txt
 
 clean:
-	@rm -rf .venv report
+	@rm -rf .venv infra/policy/.venv report

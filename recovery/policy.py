@@ -20,6 +20,7 @@ from recovery.model.estate import (
     BastionName,
     Endpoint,
     Estate,
+    HostKey,
     Login,
     Office,
     Region,
@@ -108,7 +109,30 @@ def check(estate: Estate, renderer: Renderer) -> tuple[Mistake, ...]:
 
 
 def warnings(estate: Estate) -> tuple[str, ...]:
-    """Return what is allowed and still worth a sentence: services that could not be recovered elsewhere."""
+    """Return what is allowed and still worth a sentence: no standby, a host key that is not one host's alone."""
+    return (*without_standby(estate), *shared_host_keys(estate))
+
+
+def shared_host_keys(estate: Estate) -> tuple[str, ...]:
+    """Name hosts that pin the same host key: each of them can pass for the others."""
+    holders: dict[HostKey, list[str]] = {}
+    for bastion in estate.bastions.values():
+        holders.setdefault(bastion.login.host_key, []).append(bastion.name)
+    for endpoint in estate.endpoint.values():
+        holders.setdefault(endpoint.login.host_key, []).append(endpoint.name)
+    for _, _, unit in estate.places():
+        if not unit.retired:
+            holders.setdefault(unit.login.host_key, []).append(unit.name)
+    return tuple(
+        f"{names[0]} and {names[1]}{f' and {len(names) - 2} more' if len(names) > 2 else ''} pin the same host key: "
+        "whoever holds its private half can pass for each of them"
+        for names in holders.values()
+        if len(names) > 1
+    )
+
+
+def without_standby(estate: Estate) -> tuple[str, ...]:
+    """Name services that could not be recovered elsewhere."""
     used = {unit.service for _, _, unit in estate.places() if not unit.retired}
     wanted: set[ServiceName] = set()
     waiting = [name for name in used if estate.service[name].service_class is ServiceClass.SERVING]

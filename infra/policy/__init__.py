@@ -1,0 +1,1 @@
+"""A policy pack for the engine (CrossGuard): hands what it is shown to pulih's own rules."""
