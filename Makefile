@@ -53,11 +53,11 @@ drill: setup
 engine: .venv/.installed-engine
 	@$(BIN)/python -m infra.engine
 
-policy: infra/policy/.venv/.installed
+policy: .venv/policy/.installed
 
-infra/policy/.venv/.installed: infra/policy/requirements.txt
-	@$(PYTHON) -m venv infra/policy/.venv
-	@infra/policy/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+.venv/policy/.installed: infra/policy/requirements.txt .venv/.installed
+	@$(PYTHON) -m venv .venv/policy
+	@.venv/policy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/policy/requirements.txt
 	@touch $@
 
 check: .venv/.installed-dev
@@ -106,4 +106,4 @@ lock:
 		--output-file infra/policy/requirements.txt
 
 clean:
-	@rm -rf .venv infra/policy/.venv report
+	@rm -rf .venv report

@@ -56,7 +56,7 @@ def proposals(tmp_path_factory: pytest.TempPathFactory) -> Proposals:
     engine, host = need_engine(), official_host()
     if host is None:
         without("no official Python language host: the stand-in runs no policy pack")
-    if not (PACK / ".venv" / ".installed").exists():
+    if not (ROOT / ".venv" / "policy" / ".installed").exists():
         without("the policy pack has no virtualenv: `make policy` makes it")
     need_command(engine, folder / "home")
     (folder / "state").mkdir()
