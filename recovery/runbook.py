@@ -31,6 +31,7 @@ from recovery.model.events import (
 )
 from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, State
 from recovery.model.plan import Step, Wave
+from recovery.model.story import Scene
 from recovery.order import Halt, Order, World
 from recovery.slots import Slots
 from recovery.transport.base import Session
@@ -70,7 +71,10 @@ class _Conductor:
         order, plan = self.order, self.order.plan
         now = self.world.clock.now()
         begun = self._result(now)
-        self.world.tell(RunStarted(run=order.run, verb=order.verb, plan=plan, epoch=order.epoch, result=begun, at=now))
+        scene = Scene.of(order.estate, plan)
+        self.world.tell(
+            RunStarted(run=order.run, verb=order.verb, plan=plan, epoch=order.epoch, result=begun, scene=scene, at=now)
+        )
         for wave in plan.endpoint_waves:
             await self._wave(wave)
         if self._halted() is None:

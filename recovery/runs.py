@@ -13,8 +13,9 @@ from pathlib import Path
 from recovery.errors import PlanError
 from recovery.files import read_regular
 from recovery.journal import Journal, read
+from recovery.model.story import Story
 from recovery.processes import Process, Processes
-from recovery.record import Story, story
+from recovery.retold import story
 from recovery.store import MAX_DOCUMENT_BYTES, write_atomically
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")

@@ -13,6 +13,7 @@ want chronyd chrony
 want busybox busybox
 want openssl openssl
 want curl curl
+want chromium chromium
 want ip iproute2
 want unshare util-linux
 want git git

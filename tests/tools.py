@@ -15,6 +15,7 @@ PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 _PACKAGES = {
     "busybox": "busybox",
+    "chromium": "chromium",
     "chronyd": "chrony",
     "curl": "curl",
     "ip": "iproute2",

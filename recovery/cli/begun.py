@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from recovery.cli import loading, storing
 from recovery.cli.interrupted import Ledger
@@ -20,13 +19,14 @@ from recovery.cli.outside import Outside
 from recovery.cli.settings import Settings
 from recovery.cli.watch import Watch
 from recovery.clock import new_run
-from recovery.errors import LeaseLostError, PulihError, RefusedError
+from recovery.errors import BrokenRecordError, LeaseLostError, PulihError, RefusedError
 from recovery.journal import Journal
 from recovery.lease import Leases
 from recovery.model.estate import Estate
 from recovery.model.events import Event, Observer, RunFinished, UnitFinished
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Plan, Wave
+from recovery.model.story import Story
 from recovery.order import Order, World
 from recovery.plan import estate_digest, to_json
 from recovery.record import Recorder
@@ -62,10 +62,11 @@ class Run:
     """
 
     def __init__(
-        self, outside: Outside, carrier: Transport, order: Order, journal: Journal, watch: Watch, folder: Path
+        self, outside: Outside, carrier: Transport, order: Order, journal: Journal, watch: Watch, runs: Runs
     ) -> None:
         self.watch = watch
-        self.folder = folder
+        self.folder = runs.folder / order.run
+        self._runs = runs
         self._outside = outside
         self._carrier = carrier
         self._order = order
@@ -121,7 +122,15 @@ class Run:
     def report(self, result: RunResult) -> None:
         """Leave the report in the run's folder, unless somebody else conducts the run now: then it is theirs."""
         if not self.watch.is_overtaken():
-            _tell_of("the report could not be stored", lambda: storing.write_report(result, self.folder))
+            _tell_of("the report could not be stored", lambda: storing.write_report(self.story(result), self.folder))
+
+    def story(self, result: RunResult) -> Story:
+        """Return what the record tells of the run when it has ended; its result alone where the record is not whole."""
+        with suppress(OSError, BrokenRecordError):
+            told = self._runs.story(result.run)
+            if told is not None and told.finished:
+                return told
+        return Story(result=result, finished=True)
 
 
 @contextmanager
@@ -182,7 +191,7 @@ def begun(
             before=None if told is None else told.result,
         )
         watch = Watch(lease, lambda: runs.is_cancel_requested(name))
-        yield Run(outside, carrier, order, journal, watch, runs.folder / name)
+        yield Run(outside, carrier, order, journal, watch, runs)
 
 
 class Recording:

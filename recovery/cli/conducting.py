@@ -98,7 +98,7 @@ def carry_out(
         run.report(result)
     tell_of_failures(watchers, transcript)
     if settings.report_dir is not None:
-        storing.write_report(result, settings.report_dir)
+        storing.write_report(run.story(result), settings.report_dir)
     return Done(result=result, folder=settings.report_dir or run.folder, held=hold.wave)
 
 

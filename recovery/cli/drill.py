@@ -70,7 +70,7 @@ def drill(
         )
         recovered, verified = _rehearse(settings, home, drawn)
     told = [*lines(recovered), *_proof(verified)]
-    where = f"Report: {report_dir / 'report.md'}"
+    where = f"Report: {report_dir / 'report.html'}"
     if output is Format.TABLE:
         show_lines([*told, (where, "")])
     else:

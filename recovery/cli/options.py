@@ -47,7 +47,9 @@ Parallel = Annotated[
 ]
 ReportDir = Annotated[
     Path | None,
-    typer.Option("--report-dir", metavar="DIR", help="Also write report.json and report.md there."),
+    typer.Option(
+        "--report-dir", metavar="DIR", help="Also write report.html, report.json, report.md and junit.xml there."
+    ),
 ]
 Log = Annotated[
     Path | None,

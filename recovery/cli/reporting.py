@@ -26,12 +26,13 @@ def report(
 ) -> int:
     """Render the report of a run again."""
     from recovery.cli.context import estate_folder, state_folder
-    from recovery.cli.storing import stored_result, write_report
+    from recovery.cli.storing import stored_story, write_report
     from recovery.report import to_json, to_markdown
 
-    result = stored_result(state_folder(estate_folder(estate)), run)
+    told = stored_story(state_folder(estate_folder(estate)), run)
     if report_dir is not None:
-        write_report(result, report_dir)
-        note(f"written: {report_dir / 'report.json'} and report.md")
+        write_report(told, report_dir)
+        note(f"written: {report_dir / 'report.html'}, report.json, report.md and junit.xml")
+    result = told.result
     emit(to_json(result), output, lambda: to_markdown(result).rstrip("\n").split("\n"))
     return 0

@@ -186,7 +186,7 @@ def show(done: Done, output: Format, estate: Path | None) -> int:
     from recovery.report import to_json
 
     if output is Format.TABLE:
-        show_lines([*lines(done.result), (f"Report: {done.folder / 'report.md'}", "")])
+        show_lines([*lines(done.result), (f"Report: {done.folder / 'report.html'}", "")])
     else:
         emit(to_json(done.result), output, lambda: ())
     result = done.result

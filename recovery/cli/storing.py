@@ -11,7 +11,10 @@ from recovery.cli.output import write_file
 from recovery.errors import StoredReportError
 from recovery.files import read_regular
 from recovery.model.outcome import RunResult
+from recovery.model.story import Story
 from recovery.report import from_json, to_json, to_markdown
+from recovery.report.as_html import to_html
+from recovery.report.as_junit import to_junit
 from recovery.report.text import json_text
 
 MAX_REPORT_BYTES = 16 << 20
@@ -29,14 +32,17 @@ def check_writable(folder: Path) -> None:
         raise PermissionError(f"{folder} can't be written to")
 
 
-def write_report(result: RunResult, folder: Path) -> None:
-    """Write report.json and report.md, each whole or not at all.
+def write_report(story: Story, folder: Path) -> None:
+    """Write report.json, report.md, report.html and junit.xml, each whole or not at all.
 
     Raises:
         OSError: The folder or the disk does not let it.
     """
+    result = story.result
     write_file(folder / "report.json", json_text(to_json(result), indent=1) + "\n")
     write_file(folder / "report.md", to_markdown(result))
+    write_file(folder / "report.html", to_html(story))
+    write_file(folder / "junit.xml", to_junit(result))
 
 
 def read_report(path: Path) -> RunResult:
@@ -53,8 +59,8 @@ def read_report(path: Path) -> RunResult:
         raise StoredReportError(f"{path}: {error}") from error
 
 
-def stored_result(state: Path, run: str | None) -> RunResult:
-    """Return the result of a stored run: the newest when none is named.
+def stored_story(state: Path, run: str | None) -> Story:
+    """Return what is known of a stored run: the newest when none is named.
 
     It is told by the run's journal, whose chain is checked; by its report where only that was kept.
 
@@ -69,4 +75,4 @@ def stored_result(state: Path, run: str | None) -> RunResult:
     runs = Runs(state, LinuxProcesses(where()))
     name = runs.find(run)
     told = runs.story(name)
-    return told.result if told is not None else read_report(runs.folder / name / "report.json")
+    return told if told is not None else Story(result=read_report(runs.folder / name / "report.json"), finished=True)

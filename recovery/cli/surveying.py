@@ -29,6 +29,7 @@ from recovery.model.events import (
 )
 from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.plan import Plan, Step, Wave
+from recovery.model.story import Scene, Story
 from recovery.model.visit import Epoch
 from recovery.runbook import service_target
 from recovery.survey import Finding, Survey, probe_all, read_all
@@ -71,7 +72,8 @@ def verify(settings: Settings, asked: Asked) -> RunResult:
 
     result = watcher.result(_run(settings, asked, watcher, ask))
     if settings.report_dir is not None:
-        storing.write_report(result, settings.report_dir)
+        scene = Scene.of(asked.sound.estate, asked.plan)
+        storing.write_report(Story(result=result, finished=True, scene=scene), settings.report_dir)
     return result
 
 
@@ -135,6 +137,7 @@ class _Watcher:
             plan=self._plan,
             epoch=NO_EPOCH,
             result=self.result({}),
+            scene=Scene.of(self._estate, self._plan),
             at=self._started_at,
         )
         for observer in self.observers:

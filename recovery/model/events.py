@@ -9,6 +9,7 @@ from typing import Protocol
 from recovery.model.estate import UnitName
 from recovery.model.outcome import Outcome, RunResult
 from recovery.model.plan import Move, Plan, Step, Wave
+from recovery.model.story import Scene
 from recovery.model.visit import Epoch
 
 
@@ -26,6 +27,7 @@ class RunStarted:
     plan: Plan
     epoch: Epoch
     result: RunResult
+    scene: Scene
     at: datetime
 
 

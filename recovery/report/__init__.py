@@ -1,4 +1,7 @@
-"""What became of a run, for machines (JSON) and for people (Markdown); pure, the caller writes the files."""
+"""What became of a run, for machines (JSON, JUnit) and for people (Markdown, HTML); pure, the caller writes the files.
+
+`as_html` and `as_junit` are imported by name: not every command pays for them.
+"""
 
 from __future__ import annotations
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from recovery.model.outcome import Cause
+from recovery.model.story import Story
 
 AGAIN = "Mend what is named below, then `pulih resume {run}`: units already in place cost a compare."
 VERIFY_AGAIN = "Mend what is named below, then verify again."
+
+_OVERTAKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +86,41 @@ _EXIT_CODES: Mapping[int, str] = {
 def exit_meaning(code: int) -> str:
     """Return what an exit code of pulih says."""
     return _EXIT_CODES.get(code, "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """One thing to do, and the command that does it; empty where none does."""
+
+    sentence: str
+    command: str = ""
+
+
+def what_next(story: Story, *, is_live: bool) -> Iterator[Next]:
+    """Say what whoever reads the report does next, the first thing first.
+
+    Args:
+        story: The run.
+        is_live: Whether somebody is at work on it now.
+    """
+    result, run = story.result, story.result.run
+    failed = any(not outcome.is_verified for outcome in (*result.units, *result.endpoints))
+    if is_live and not story.finished:
+        yield Next("The run is under way; units that fail are set aside and hold nobody.")
+        yield Next("To stop it safely:", f"pulih cancel {run}")
+    elif not story.finished:
+        yield Next("The run was broken off before its end. If nobody works on it:", f"pulih resume {run}")
+    elif result.verb == "verify":
+        yield Next(VERIFY_AGAIN, "pulih verify") if failed else Next("Every unit answered a test transaction.")
+    elif result.exit_code == _OVERTAKEN:
+        yield Next("Another run has taken over; see which, and let it finish:", "pulih runs")
+    elif story.held is not None:
+        yield Next("Mend what failed, then go on where it was held:", f"pulih resume {run}")
+        past = f"pulih resume {run} --past {shlex.quote(story.held)}"
+        yield Next("Or go on past this wave, whatever failed in it:", past)
+    elif failed:
+        sentence = "Mend what is named below, then try again; units already in place cost a compare:"
+        yield Next(sentence, f"pulih resume {run}")
+    else:
+        yield Next("Prove it from every office, with a test transaction through each unit:", "pulih verify")
+        yield Next("See later whether anything has moved:", "pulih drift")

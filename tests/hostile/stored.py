@@ -25,9 +25,9 @@ from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, Sta
 from recovery.plan import recovery
 from recovery.plan import to_json as plan_to_json
 from recovery.protocol import parse_receipt
-from recovery.record import story
 from recovery.report import from_json, to_json, to_markdown
 from recovery.report.text import json_text, printable
+from recovery.retold import story
 from tests.estates import write_files
 from tests.hostile.property import Property, shown
 from tests.hostile.readers import a_folder, sound

@@ -24,7 +24,7 @@ from recovery.model.estate import Estate
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Move, Plan, Wave
 from recovery.processes import Process as Identity
-from recovery.record import story
+from recovery.retold import story
 from recovery.runs import Runs
 from recovery.store import FileStore, Store, write_atomically
 from recovery.store_s3 import S3Store

@@ -73,7 +73,7 @@ def test_a_drill_applies_loses_recovers_verifies_and_goes_down(fake: FakeLab, tm
     assert said.out.splitlines()[0].startswith("3 of 3 units verified at cloud-1 in ")
     assert said.out.splitlines()[-2:] == [
         "Afterwards 3 of 3 units answered a test transaction",
-        f"Report: {tmp_path / 'r' / 'report.md'}",
+        f"Report: {tmp_path / 'r' / 'report.html'}",
     ]
     assert not fake.homes[0].exists()
 

@@ -179,7 +179,7 @@ def test_a_stored_run_is_rendered_again_just_as_it_was(
     assert pulih(capsys, "apply", "--estate", estate, "--report-dir", tmp_path / "first").code == 3
     said = pulih(capsys, "report", "--estate", estate, "--report-dir", tmp_path / "second")
     assert said.code == 0
-    for name in ("report.json", "report.md"):
+    for name in ("report.json", "report.md", "report.html", "junit.xml"):
         assert (tmp_path / "first" / name).read_text() == (tmp_path / "second" / name).read_text()
     assert said.out == (tmp_path / "first" / "report.md").read_text()
     run = json.loads((tmp_path / "first" / "report.json").read_text())["run"]

@@ -350,7 +350,9 @@ def test_the_state_goes_where_the_environment_says(
     monkeypatch.setenv("PULIH_STATE", str(tmp_path / "elsewhere"))
     assert pulih(capsys, "apply", "--estate", estate).code == 0
     (run,) = (tmp_path / "elsewhere" / "runs").iterdir()
-    assert {path.name for path in run.iterdir()} >= {"plan.json", "journal.jsonl", "report.json", "report.md"}
+    assert {path.name for path in run.iterdir()} >= {
+        *("plan.json", "journal.jsonl", "report.json", "report.md", "report.html", "junit.xml")
+    }
     assert not (estate.parent / ".pulih").exists()
 
 

@@ -28,6 +28,7 @@ from recovery.model.events import (
 )
 from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.plan import Plan, Selection, Step
+from recovery.model.story import NO_SCENE
 from recovery.model.visit import Epoch
 from recovery.plan import recovery
 from tests.many import an_estate_of
@@ -90,6 +91,7 @@ def begun(plan: Plan) -> RunStarted:
         plan=plan,
         epoch=Epoch(number=1, holder="h"),
         result=a_result(plan),
+        scene=NO_SCENE,
         at=START,
     )
 

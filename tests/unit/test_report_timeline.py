@@ -1,0 +1,84 @@
+"""The timeline: bars stand where the record says, on an axis that seldom changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from recovery.model.estate import UnitName
+from recovery.model.story import WaveSpan
+from recovery.report.advice import what_next
+from recovery.report.expected import Expected
+from recovery.report.marks import Mark
+from recovery.report.timeline import LENGTH, Axis, Bar, wave_rows
+from tests.stories import at, every_ending, outcome, run
+
+
+@pytest.mark.parametrize(("end_s", "seconds"), [(0, 1), (16, 20), (20, 20), (20.1, 30), (5000, 5400), (3e6, 3e6)])
+def test_the_axis_ends_at_a_round_number_behind_the_run(end_s: float, seconds: float) -> None:
+    story = replace(every_ending(), result=run(end_s=end_s))
+    assert Axis.of(story, story.result.finished_at).seconds == seconds
+
+
+def test_a_unit_stands_where_it_was_at_work() -> None:
+    story = every_ending()
+    axis = Axis.of(story, at(16))
+    rows = {unit.name: unit for wave in wave_rows(story, axis, at(16), None) for unit in wave.units}
+    assert rows[UnitName("counter")].bar == Bar(500, 200, Mark.DONE)  # from 10 s to 14 s of 20 s
+    assert rows[UnitName("sick")].bar == Bar(250, 250, Mark.FAILED)
+    assert rows[UnitName("sick")].retries == (350,)
+    assert rows[UnitName("left")].bar is None
+    assert rows[UnitName("late")].bar is None
+
+
+def test_a_unit_under_way_reaches_to_now() -> None:
+    story = replace(every_ending(), finished=False, under_way={UnitName("late"): at(12)})
+    rows = wave_rows(story, Axis.of(story, at(18)), at(18), None)
+    assert rows[-1].units[-1].bar == Bar(600, 300, Mark.UNDER_WAY)
+    assert rows[-1].units[-1].took == "6.0 s"
+
+
+def test_a_wave_says_whether_it_passed_and_what_was_expected_of_it() -> None:
+    story = every_ending()
+    rows = wave_rows(story, Axis.of(story, at(16)), at(16), Expected(services={}, waves={"passport": 8.0}))
+    passport = rows[-1]
+    assert (passport.mark, passport.done, passport.total) == (Mark.FAILED, 1, 4)
+    assert passport.bars == (Bar(250, 550, Mark.FAILED),)
+    assert (passport.expected, passport.expected_s, rows[0].expected) == (400, 8.0, None)
+    assert passport.note == "2 of 4 failed, 1 allowed"
+    assert rows[0].bars == (Bar(0, 50, Mark.DONE),)
+
+
+def test_a_wave_that_runs_is_under_way_and_one_that_ran_twice_has_two_bars() -> None:
+    again = WaveSpan(name="passport", started_at=at(17))
+    story = replace(every_ending(), finished=False, waves=(*every_ending().waves, again))
+    passport = wave_rows(story, Axis.of(story, at(19)), at(19), None)[-1]
+    assert passport.mark is Mark.UNDER_WAY
+    assert passport.bars == (Bar(250, 550, Mark.FAILED), Bar(850, 100, Mark.UNDER_WAY))
+    assert passport.took == "13 s"
+
+
+def test_nothing_stands_outside_the_axis() -> None:
+    story = replace(every_ending(), result=run(outcome("early", end_s=2, seconds=9), end_s=4))
+    axis = Axis.of(story, at(4))
+    assert axis.at(-5) == 0
+    assert axis.at(99) == LENGTH
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "held", "units", "commands"),
+    [
+        (0, None, [outcome("a")], ["pulih verify", "pulih drift"]),
+        (3, None, every_ending().result.units, ["pulih resume RUN"]),
+        (130, None, every_ending().result.units, ["pulih resume RUN"]),
+        (4, None, every_ending().result.units, ["pulih runs"]),
+        (5, "a, b", every_ending().result.units, ["pulih resume RUN", "pulih resume RUN --past 'a, b'"]),
+    ],
+)
+def test_what_to_type_next_depends_on_how_it_ended(
+    exit_code: int, held: str | None, units: list[object], commands: list[str]
+) -> None:
+    story = replace(every_ending(), result=replace(run(exit_code=exit_code), units=tuple(units)), held=held)
+    typed = [step.command.replace(story.result.run, "RUN") for step in what_next(story, is_live=False)]
+    assert typed == commands
