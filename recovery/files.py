@@ -16,8 +16,8 @@ class UnfitFileError(OSError):
         self.what = what
 
 
-def read_regular(path: Path, at_most_bytes: int) -> bytes:
-    """Return the content of a regular file.
+def read_regular(path: Path, at_most_bytes: int, *, begin_bytes: int = 0) -> bytes:
+    """Return the content of a regular file, from so far on.
 
     Opened without waiting: a FIFO would hang the reader before it could be refused, and a device has no end.
 
@@ -28,6 +28,7 @@ def read_regular(path: Path, at_most_bytes: int) -> bytes:
     with open(path, "rb", opener=_opened) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise UnfitFileError(errno.EINVAL, "is not a regular file", path)
+        file.seek(begin_bytes)
         content = file.read(at_most_bytes + 1)
     if len(content) > at_most_bytes:
         raise UnfitFileError(errno.EFBIG, f"is larger than {size_text(at_most_bytes)}, the most that is read", path)

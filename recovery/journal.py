@@ -53,12 +53,13 @@ class Journal:
         Raises:
             BrokenRecordError: What it holds was edited.
         """
-        lines, whole_bytes = _read(path)
+        written = Follower(path)
+        lines = written.more()
         self._number = lines[-1].number if lines else 0
         self._hash = lines[-1].hash if lines else FIRST
-        self._path, self._size_bytes = path, whole_bytes
+        self._path, self._size_bytes = path, written.whole_bytes
         self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.ftruncate(self._descriptor, whole_bytes)
+        os.ftruncate(self._descriptor, written.whole_bytes)
 
     def append(self, kind: str, at: datetime, data: Mapping[str, object], *, durable: bool = False) -> None:
         """Write one line with a single call, so that a killed process leaves a whole line or a torn last one.
@@ -96,26 +97,39 @@ def read(path: Path) -> tuple[Line, ...]:
     Raises:
         BrokenRecordError: A line was edited, removed or added by hand.
     """
-    return tuple(_read(path)[0])
+    return Follower(path).more()
 
 
-def _read(path: Path) -> tuple[list[Line], int]:
-    try:
-        content = read_regular(path, MAX_JOURNAL_BYTES)
-    except FileNotFoundError:
-        return [], 0
-    except UnfitFileError as error:
-        raise BrokenRecordError(f"{path}: {error.strerror}: this is no journal that pulih wrote") from error
-    lines: list[Line] = []
-    before, offset = FIRST, 0
-    for number, raw in enumerate(content.splitlines(keepends=True), start=1):
-        if not raw.endswith(b"\n") and _is_torn(raw):
-            break
-        line = _parse(path, number, raw, before)
-        lines.append(line)
-        before = line.hash
-        offset += len(raw)
-    return lines, offset
+class Follower:
+    """Reads a journal while somebody writes it: each time the whole lines that have come since, chain checked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number, self._hash = 0, FIRST
+        self.whole_bytes = 0
+        """How far whole lines reach."""
+
+    def more(self) -> tuple[Line, ...]:
+        """Return the lines that have come since; a torn last one comes when it is whole.
+
+        Raises:
+            BrokenRecordError: A line was edited, removed or added by hand.
+        """
+        try:
+            content = read_regular(self._path, MAX_JOURNAL_BYTES, begin_bytes=self.whole_bytes)
+        except FileNotFoundError:
+            return ()
+        except UnfitFileError as error:
+            raise BrokenRecordError(f"{self._path}: {error.strerror}: this is no journal that pulih wrote") from error
+        lines: list[Line] = []
+        for raw in content.splitlines(keepends=True):
+            if not raw.endswith(b"\n") and _is_torn(raw):
+                break
+            line = _parse(self._path, self._number + 1, raw, self._hash)
+            lines.append(line)
+            self._number, self._hash = line.number, line.hash
+            self.whole_bytes += len(raw)
+        return tuple(lines)
 
 
 def _is_torn(raw: bytes) -> bool:

@@ -51,7 +51,7 @@ class Recorder:
                 }
                 self._journal.append("run-started", event.at, data, durable=True)
             case WaveStarted():
-                self._journal.append("wave-started", event.at, {"wave": event.wave.name})
+                self._journal.append("wave-started", event.at, {"wave": event.wave})
             case UnitStarted():
                 self._journal.append("unit-started", event.at, {"name": event.step.name})
             case UnitRetried():
@@ -60,10 +60,10 @@ class Recorder:
             case UnitFinished():
                 self._journal.append("unit-finished", event.at, outcome_to_json(event.outcome))
             case WaveFinished():
-                passed = {"wave": event.wave.name, "passed": event.passed}
+                passed = {"wave": event.wave, "passed": event.passed}
                 self._journal.append("wave-finished", event.at, passed, durable=True)
             case WaveHeld():
-                held = {"wave": event.wave.name, "reason": event.reason, "went_on": event.went_on}
+                held = {"wave": event.wave, "reason": event.reason, "went_on": event.went_on}
                 self._journal.append("wave-held", event.at, held, durable=True)
             case PlacementIntended():
                 self._journal.append("placement-intended", event.at, {"moves": _moves(event.moves)}, durable=True)

@@ -73,7 +73,7 @@ class _Conductor:
         begun = self._result(now)
         scene = Scene.of(order.estate, plan)
         self.world.tell(
-            RunStarted(run=order.run, verb=order.verb, plan=plan, epoch=order.epoch, result=begun, scene=scene, at=now)
+            RunStarted(run=order.run, verb=order.verb, epoch=order.epoch, result=begun, scene=scene, at=now)
         )
         for wave in plan.endpoint_waves:
             await self._wave(wave)
@@ -108,7 +108,7 @@ class _Conductor:
     async def _wave(self, wave: Wave) -> None:
         if self._halted() is not None:
             return
-        self.world.tell(WaveStarted(wave=wave, at=self.world.clock.now()))
+        self.world.tell(WaveStarted(wave=wave.name, at=self.world.clock.now()))
         trip = Breaker(wave)
         await self._together(wave.canaries, trip, is_canary=True)
         rest = list(wave.rest)
@@ -129,7 +129,7 @@ class _Conductor:
                 passed = hold(wave, self._finished(wave), self.order.estate.wave_pass) is None
             else:
                 passed = await self._passes(wave, trip)
-        self.world.tell(WaveFinished(wave=wave, passed=passed, at=self.world.clock.now()))
+        self.world.tell(WaveFinished(wave=wave.name, passed=passed, at=self.world.clock.now()))
 
     async def _passes(self, wave: Wave, trip: Breaker) -> bool:
         """Whether the wave may go on, asking when it is held; halts the run when the answer is no."""
@@ -139,7 +139,7 @@ class _Conductor:
         if reason is None or trip.overruled:
             return True
         trip.overruled = await self.world.go_on(wave, reason)
-        self.world.tell(WaveHeld(wave=wave, reason=reason, went_on=trip.overruled, at=self.world.clock.now()))
+        self.world.tell(WaveHeld(wave=wave.name, reason=reason, went_on=trip.overruled, at=self.world.clock.now()))
         if not trip.overruled:
             held = Halt(cause=Cause.CANCELLED, reason=f"the run was held: {reason}", exit_code=5)
             self.halt = self._halted() or held  # Ctrl-C is an answer too

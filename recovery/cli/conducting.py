@@ -48,7 +48,7 @@ class _Hold:
 
     def notice(self, event: Event) -> None:
         if isinstance(event, WaveHeld):
-            self.wave = None if event.went_on else event.wave.name
+            self.wave = None if event.went_on else event.wave
 
 
 def carry_out(

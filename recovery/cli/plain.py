@@ -93,14 +93,14 @@ class PlainProgress:
 
     def _line(self, event: Event) -> str | None:
         match event:
-            case RunStarted(run=run, verb=verb, plan=plan):
-                way = f" from {plan.lost} to {plan.to}" if plan.lost is not None else ""
-                waves = counted(len(plan.waves), "wave")
+            case RunStarted(run=run, verb=verb, result=result, scene=scene):
+                way = f" from {result.lost} to {result.to}" if result.lost is not None else ""
+                waves = counted(len(scene.waves), "wave")
                 return f"{verb}{way}: {counted(self._tally.overall.total, 'step')} in {waves}, run {run}"
             case WaveStarted(wave=wave):
                 place = self._tally.waves.index(self._tally.wave(wave)) + 1
                 total = counted(self._tally.wave(wave).count.total, "step")
-                return f"wave {place}/{len(self._tally.waves)} {wave.name}: {total}"
+                return f"wave {place}/{len(self._tally.waves)} {wave}: {total}"
             case WaveFinished(wave=wave, passed=passed):
                 tally = self._tally.wave(wave)
                 verified = tally.count.done - tally.count.failed - tally.count.skipped
@@ -108,7 +108,7 @@ class PlainProgress:
                 word = "passed" if passed else "NOT PASSED"
                 others = [(tally.count.failed, "failed"), (tally.count.skipped, "skipped")]
                 rest = "".join(f", {count} {what}" for count, what in others if count)
-                return f"wave {wave.name} {word}: {verified} of {tally.count.total} verified{rest} in {took}"
+                return f"wave {wave} {word}: {verified} of {tally.count.total} verified{rest} in {took}"
             case UnitFinished(outcome=outcome) if outcome.state is State.QUARANTINED:
                 cause = outcome.cause.value if outcome.cause is not None else "internal"
                 return f"failed {outcome.name} ({cause}): {outcome.reason}"

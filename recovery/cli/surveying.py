@@ -134,7 +134,6 @@ class _Watcher:
         begun = RunStarted(
             run=self._run,
             verb=self._verb,
-            plan=self._plan,
             epoch=NO_EPOCH,
             result=self.result({}),
             scene=Scene.of(self._estate, self._plan),
@@ -142,7 +141,7 @@ class _Watcher:
         )
         for observer in self.observers:
             observer.notice(begun)
-            observer.notice(WaveStarted(wave=self._wave, at=self._started_at))
+            observer.notice(WaveStarted(wave=self._wave.name, at=self._started_at))
 
     def answered(self, step: Step, error: UnitError | None) -> None:
         """Take note of an answer."""
@@ -157,7 +156,7 @@ class _Watcher:
         """Tell that the survey is over."""
         at, result = now(), self.result(self._outcomes)
         for observer in self.observers:
-            observer.notice(WaveFinished(wave=self._wave, passed=result.exit_code == 0, at=at))
+            observer.notice(WaveFinished(wave=self._wave.name, passed=result.exit_code == 0, at=at))
             observer.notice(RunFinished(result=result, at=at))
 
     def result(self, outcomes: Mapping[UnitName, Outcome]) -> RunResult:

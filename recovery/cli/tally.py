@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from recovery.model.estate import DataCentreName, RegionName, UnitName
@@ -22,7 +22,7 @@ from recovery.model.events import (
     WaveStarted,
 )
 from recovery.model.outcome import Cause, Outcome, State
-from recovery.model.plan import Wave
+from recovery.model.story import WaveSteps
 
 KEPT_FAILURES = 8
 """Failures that stay in sight; older ones stay in the count by cause."""
@@ -130,11 +130,11 @@ class Tally:
             case WaveHeld() | PlacementIntended():
                 pass
 
-    def wave(self, wave: Wave) -> WaveTally:
-        """Return the tally of a wave; one that was not in the plan is added."""
-        if wave.name not in self._by_name:
-            self._add_wave(wave)
-        return self._by_name[wave.name]
+    def wave(self, name: str) -> WaveTally:
+        """Return the tally of a wave; one that was not announced is added, with nobody in it."""
+        if name not in self._by_name:
+            self._add_wave(WaveSteps(name=name, steps=()))
+        return self._by_name[name]
 
     def elapsed_s(self, now: datetime) -> float:
         """Return the seconds since the run began, or that it took."""
@@ -143,23 +143,21 @@ class Tally:
         return ((self.finished_at or now) - self.started_at).total_seconds()
 
     def _begin(self, event: RunStarted) -> None:
-        self.run, self.verb, self.started_at = event.run, event.verb, event.at
-        self.lost, self.to = event.plan.lost, event.plan.to
-        for region in sorted({step.region for step in event.plan.steps() if step.region is not None}):
-            self.regions[region] = Count()
-        for wave in event.plan.waves:
+        fresh = Tally(run=event.run, verb=event.verb, lost=event.result.lost, to=event.result.to, started_at=event.at)
+        for each in fields(self):  # a run that goes on is counted anew
+            setattr(self, each.name, getattr(fresh, each.name))
+        regions = Counter(unit.region for unit in event.result.units if unit.region is not None)
+        self.regions = {region: Count(total=regions[region]) for region in sorted(regions)}
+        for wave in event.scene.waves:
             self._add_wave(wave)
 
-    def _add_wave(self, wave: Wave) -> None:
-        steps = wave.steps
-        tally = WaveTally(name=wave.name, count=Count(total=len(steps)))
+    def _add_wave(self, wave: WaveSteps) -> None:
+        tally = WaveTally(name=wave.name, count=Count(total=len(wave.steps)))
         self.waves.append(tally)
         self._by_name[wave.name] = tally
-        self.overall.total += len(steps)
-        for step in steps:
-            self._wave_of[step.name] = tally
-            if step.region is not None:
-                self.regions.setdefault(step.region, Count()).total += 1
+        self.overall.total += len(wave.steps)
+        for name in wave.steps:
+            self._wave_of[name] = tally
 
     def _finish(self, outcome: Outcome) -> None:
         before = self._outcomes.get(outcome.name)

@@ -71,12 +71,12 @@ class Transcript:
 def _told(event: Event) -> tuple[str, str]:
     """Say whom an event is about, and what happened."""
     match event:
-        case RunStarted(verb=verb, plan=plan):
-            return "-", f"{verb} begins, plan {plan.hash}"
+        case RunStarted(verb=verb, result=result):
+            return "-", f"{verb} begins, plan {result.plan_hash}"
         case WaveStarted(wave=wave):
-            return "-", f"wave {wave.name} begins, {len(wave.steps)} steps"
+            return "-", f"wave {wave} begins"
         case WaveFinished(wave=wave, passed=passed):
-            return "-", f"wave {wave.name} ends, {'passed' if passed else 'not passed'}"
+            return "-", f"wave {wave} ends, {'passed' if passed else 'not passed'}"
         case WaveHeld(reason=reason, went_on=went_on):
             return "-", f"held, {'went on all the same' if went_on else 'stopped'}: {reason}"
         case PlacementIntended(moves=moves):

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from recovery.model.estate import UnitName
 from recovery.model.outcome import Outcome, RunResult
-from recovery.model.plan import Move, Plan, Step, Wave
+from recovery.model.plan import Move, Step
 from recovery.model.story import Scene
 from recovery.model.visit import Epoch
 
@@ -24,7 +24,6 @@ class RunStarted:
 
     run: str
     verb: str
-    plan: Plan
     epoch: Epoch
     result: RunResult
     scene: Scene
@@ -35,7 +34,7 @@ class RunStarted:
 class WaveStarted:
     """A wave begins."""
 
-    wave: Wave
+    wave: str
     at: datetime
 
 
@@ -69,7 +68,7 @@ class UnitFinished:
 class WaveFinished:
     """Every unit of a wave has its outcome."""
 
-    wave: Wave
+    wave: str
     passed: bool
     at: datetime
 
@@ -83,7 +82,7 @@ class WaveHeld:
         went_on: Whether somebody said to go on all the same.
     """
 
-    wave: Wave
+    wave: str
     reason: str
     went_on: bool
     at: datetime

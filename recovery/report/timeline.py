@@ -16,7 +16,7 @@ from recovery.report.text import duration
 LENGTH = 1000
 """Units of a drawing from the beginning of the axis to its end."""
 
-_ENDS_S = (1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 2700, 3600)
+_ENDS_S = (2, 4, 8, 12, 20, 40, 60, 120, 180, 240, 360, 480, 720, 1200, 2400, 3600)
 _HOURS = (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 36, 48, 72, 96, 144, 192, 240, 360, 480, 720)
 TICKS = 4
 

@@ -250,10 +250,10 @@ def _check() -> None:
         process.check()
 
 
-def _read_regular(path: DiskPath | Path, at_most_bytes: int) -> bytes:
+def _read_regular(path: DiskPath | Path, at_most_bytes: int, *, begin_bytes: int = 0) -> bytes:
     if not isinstance(path, DiskPath):
-        return files.read_regular(path, at_most_bytes)
-    content = path.read_bytes()
+        return files.read_regular(path, at_most_bytes, begin_bytes=begin_bytes)
+    content = path.read_bytes()[begin_bytes:]
     assert len(content) <= at_most_bytes
     return content
 

@@ -28,7 +28,7 @@ from recovery.model.events import (
 )
 from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.plan import Plan, Selection, Step
-from recovery.model.story import NO_SCENE
+from recovery.model.story import Scene, WaveSteps
 from recovery.model.visit import Epoch
 from recovery.plan import recovery
 from tests.many import an_estate_of
@@ -78,20 +78,24 @@ def a_result(plan: Plan, seconds: float = 0.0) -> RunResult:
         finished_at=at(seconds),
         lost_at=START,
         exit_code=0,
-        units=(),
+        units=tuple(outcome(step, State.NOT_STARTED) for step in plan.steps() if not step.is_endpoint),
         endpoints=(),
         services=(),
     )
+
+
+def scene(plan: Plan) -> Scene:
+    waves = tuple(WaveSteps(name=wave.name, steps=tuple(step.name for step in wave.steps)) for wave in plan.waves)
+    return Scene(title="", offices=(), waves=waves)
 
 
 def begun(plan: Plan) -> RunStarted:
     return RunStarted(
         run="run-1",
         verb="recover",
-        plan=plan,
         epoch=Epoch(number=1, holder="h"),
         result=a_result(plan),
-        scene=NO_SCENE,
+        scene=scene(plan),
         at=START,
     )
 
@@ -101,13 +105,22 @@ def whole_run(plan: Plan) -> Iterator[Event]:
     yield begun(plan)
     second = 0
     for wave in plan.waves:
-        yield WaveStarted(wave=wave, at=at(second))
+        yield WaveStarted(wave=wave.name, at=at(second))
         for step in wave.steps:
             yield UnitStarted(step=step, at=at(second))
             second += 1
             yield UnitFinished(outcome=outcome(step), at=at(second))
-        yield WaveFinished(wave=wave, passed=True, at=at(second))
+        yield WaveFinished(wave=wave.name, passed=True, at=at(second))
     yield RunFinished(result=a_result(plan, second), at=at(second))
+
+
+def test_a_run_that_goes_on_is_counted_anew() -> None:
+    plan, tally = a_plan(), Tally()
+    for event in (*whole_run(plan), begun(plan)):
+        tally.notice(event)
+    assert (tally.overall.done, tally.overall.total) == (0, len(list(plan.steps())))
+    assert len(tally.waves) == len(plan.waves)
+    assert tally.finished_at is None
 
 
 def told(tally: Tally, now: datetime, width: int = 100) -> str:
@@ -132,12 +145,12 @@ def test_the_eta_is_the_rate_so_far_times_what_remains() -> None:
     plan, tally = a_plan(), Tally()
     wave = max(plan.waves, key=lambda wave: len(wave.steps))
     tally.notice(begun(plan))
-    tally.notice(WaveStarted(wave=wave, at=at(100)))
-    mine = tally.wave(wave)
+    tally.notice(WaveStarted(wave=wave.name, at=at(100)))
+    mine = tally.wave(wave.name)
     assert mine.eta_s(at(101)) is None
     tally.notice(UnitFinished(outcome=outcome(wave.steps[0]), at=at(102)))
     assert mine.eta_s(at(102)) == 2.0 * (len(wave.steps) - 1)
-    tally.notice(WaveFinished(wave=wave, passed=True, at=at(110)))
+    tally.notice(WaveFinished(wave=wave.name, passed=True, at=at(110)))
     assert mine.eta_s(at(111)) is None
 
 
@@ -180,7 +193,7 @@ def test_the_picture_names_waves_regions_failures_and_eta() -> None:
     plan, tally = a_plan(), Tally()
     wave = plan.unit_waves[0]
     tally.notice(begun(plan))
-    tally.notice(WaveStarted(wave=wave, at=at(0)))
+    tally.notice(WaveStarted(wave=wave.name, at=at(0)))
     tally.notice(UnitFinished(outcome=outcome(wave.steps[0]), at=at(3)))
     bad = outcome(wave.steps[1], State.QUARANTINED, Cause.VALIDATE_FAILED, "nginx: unknown directive")
     tally.notice(UnitFinished(outcome=bad, at=at(4)))
@@ -266,7 +279,7 @@ def test_plain_progress_says_that_it_was_held_and_that_the_placement_was_written
     progress.notice(begun(plan))
     wave = plan.unit_waves[0]
     progress.notice(PlacementWritten(moves=plan.moves, at=at(1)))
-    progress.notice(WaveHeld(wave=wave, reason="3 of 4 failed", went_on=False, at=at(2)))
+    progress.notice(WaveHeld(wave=wave.name, reason="3 of 4 failed", went_on=False, at=at(2)))
     assert lines[1:] == [f"placement written: {len(plan.moves)} changes", "held: 3 of 4 failed; stopping"]
 
 
@@ -277,7 +290,7 @@ def test_a_heartbeat_comes_only_after_a_silence() -> None:
     assert lines == []
     wave = plan.unit_waves[0]
     progress.notice(begun(plan))
-    progress.notice(WaveStarted(wave=wave, at=START))
+    progress.notice(WaveStarted(wave=wave.name, at=START))
     progress.notice(UnitFinished(outcome=outcome(wave.steps[0]), at=at(1)))
     said = len(lines)
     now[0] = at(HEARTBEAT_S - 1)

@@ -15,7 +15,7 @@ from recovery.report.timeline import LENGTH, Axis, Bar, wave_rows
 from tests.stories import at, every_ending, outcome, run
 
 
-@pytest.mark.parametrize(("end_s", "seconds"), [(0, 1), (16, 20), (20, 20), (20.1, 30), (5000, 5400), (3e6, 3e6)])
+@pytest.mark.parametrize(("end_s", "seconds"), [(0, 2), (16, 20), (20, 20), (20.1, 40), (5000, 5400), (3e6, 3e6)])
 def test_the_axis_ends_at_a_round_number_behind_the_run(end_s: float, seconds: float) -> None:
     story = replace(every_ending(), result=run(end_s=end_s))
     assert Axis.of(story, story.result.finished_at).seconds == seconds

@@ -68,7 +68,6 @@ def started(seconds: float = 0.0, result: RunResult | None = None) -> RunStarted
     return RunStarted(
         run="r",
         verb="apply",
-        plan=PLAN,
         epoch=Epoch(number=1, holder="h"),
         result=result or begun(),
         scene=Scene.of(ESTATE, PLAN),
@@ -80,7 +79,7 @@ def broken_off() -> list[Event]:
     """A run whose process died: the first unit is done after two tries, the last is under way."""
     return [
         started(),
-        WaveStarted(wave=WAVE, at=at(1)),
+        WaveStarted(wave=WAVE.name, at=at(1)),
         UnitStarted(step=FIRST, at=at(2)),
         UnitStarted(step=LAST, at=at(2)),
         UnitRetried(name=FIRST.name, attempt=1, reason="the line broke", at=at(3)),
@@ -115,8 +114,8 @@ def test_a_wave_that_is_held_ends_the_run_and_going_past_it_does_not(tmp_path: P
             lines(
                 folder,
                 *broken_off(),
-                WaveHeld(wave=WAVE, reason="too many", went_on=went_on, at=at(5)),
-                WaveFinished(wave=WAVE, passed=went_on, at=at(6)),
+                WaveHeld(wave=WAVE.name, reason="too many", went_on=went_on, at=at(5)),
+                WaveFinished(wave=WAVE.name, passed=went_on, at=at(6)),
                 RunFinished(result=replace(begun(), exit_code=5), at=at(6)),
             )
         )
@@ -132,7 +131,7 @@ def test_a_wave_that_is_held_ends_the_run_and_going_past_it_does_not(tmp_path: P
 
 def test_a_resumed_run_counts_from_its_first_start_and_forgets_who_was_under_way(tmp_path: Path) -> None:
     again = replace(begun(), started_at=at(100), lost_at=at(100))
-    told = story(lines(tmp_path, *broken_off(), started(100, again), WaveStarted(wave=WAVE, at=at(101))))
+    told = story(lines(tmp_path, *broken_off(), started(100, again), WaveStarted(wave=WAVE.name, at=at(101))))
     assert told is not None
     assert (told.result.started_at, told.result.lost_at) == (START, START)
     assert told.under_way == {}

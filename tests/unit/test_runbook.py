@@ -282,7 +282,7 @@ def test_a_failed_canary_is_replaced_once_by_another_of_its_group() -> None:
 
 def test_the_waves_finish_in_the_order_of_the_plan() -> None:
     plan, _ = a_plan(estate())
-    finished = [event.wave.name for event in told().seen.events if isinstance(event, WaveFinished)]
+    finished = [event.wave for event in told().seen.events if isinstance(event, WaveFinished)]
     assert finished == [wave.name for wave in plan.waves]
 
 
@@ -296,7 +296,7 @@ def test_a_unit_that_had_to_be_brought_up_again_was_back_only_then() -> None:
 
 def test_no_wave_begins_once_the_run_is_stopped() -> None:
     run = told(halt_after=1)
-    assert [event.wave.name for event in run.seen.events if isinstance(event, WaveStarted)] == [
+    assert [event.wave for event in run.seen.events if isinstance(event, WaveStarted)] == [
         "endpoints of identity, time"
     ]
 
