@@ -14,7 +14,19 @@ from typing import TextIO
 
 import typer
 
-from recovery.cli import declaration, drill, history, lab, planning, reading, reporting, review, running, up
+from recovery.cli import (
+    declaration,
+    drill,
+    history,
+    lab,
+    planning,
+    reading,
+    reporting,
+    review,
+    running,
+    up,
+    watching,
+)
 from recovery.cli.output import note
 from recovery.errors import (
     BrokenRecordError,
@@ -48,7 +60,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verbs in (declaration, planning, running, history, reading, reporting, review, drill, up):
+for verbs in (declaration, planning, running, history, reading, reporting, watching, review, drill, up):
     verbs.register(app)
 app.add_typer(lab.app)
 
