@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from recovery.model.events import RunStarted
 from recovery.model.outcome import RunResult
-from recovery.model.plan import Plan, Wave
+from recovery.model.plan import Wave
 from recovery.report.facts import service_actuals, totals
 from recovery.report.text import counted, duration, printable
 
@@ -46,15 +46,14 @@ class Notice:
 
 def started(event: RunStarted) -> Notice:
     """Say that a run has begun, or goes on."""
-    plan, earlier = event.plan, totals(event.result.units)
-    steps = sum(len(wave.steps) for wave in plan.unit_waves)
+    earlier, lost, to = totals(event.result.units), event.result.lost, event.result.to
     goes_on = f" goes on: {earlier.verified:,} of" if earlier.not_started < earlier.units else " has begun:"
     return Notice(
         type="run.started",
         run=event.run,
         at=event.at,
-        text=printable(f"pulih {event.verb} {event.run}{goes_on} {counted(steps, 'unit')}{_way(plan)}"),
-        facts={"verb": event.verb, "lost": plan.lost, "to": plan.to, "units": steps, "epoch": event.epoch.number},
+        text=printable(f"pulih {event.verb} {event.run}{goes_on} {counted(earlier.units, 'unit')}{_way(lost, to)}"),
+        facts={"verb": event.verb, "lost": lost, "to": to, "units": earlier.units, "epoch": event.epoch.number},
     )
 
 
@@ -106,5 +105,5 @@ def finished(result: RunResult) -> Notice:
     )
 
 
-def _way(plan: Plan) -> str:
-    return "" if plan.lost is None else f", from {plan.lost} to {plan.to}"
+def _way(lost: str | None, to: str | None) -> str:
+    return "" if lost is None else f", from {lost} to {to}"
