@@ -4,26 +4,20 @@ SHELL := /bin/sh
 PYTHON ?= python3
 UNITS ?= 582
 REPORT ?= report
+SEEDS ?= 10000
 INPUTS ?= 100000
 TIMES ?= 3
 BIN := .venv/bin
-SEEDS ?= 10000
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: setup drill engine test sim mutants fast check format lock clean help
-.PHONY: setup drill engine test fast hostile check format lock clean help
-.PHONY: setup drill engine policy test fast check format lock clean help
+.PHONY: setup drill engine policy test fast check sim mutants chaos hostile format lock clean help
 help:
 	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
 	@echo 'make test                           every check and every test; installs what they need'
+	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
 	@echo 'make sim [SEEDS=10000]              plays that many histories of faults in a simulated world'
 	@echo 'make mutants                        plants bugs in a copy of the code; each must be found'
-.PHONY: setup drill engine test chaos fast check format lock clean help
-help:
-	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
-	@echo 'make test                           every check and every test; installs what they need'
 	@echo 'make chaos [TIMES=3]                real faults on real processes; prints what was lost'
-	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
 	@echo 'make hostile [INPUTS=100000]        input made to hurt, for every reader, shell and answer'
 	@echo 'make engine                         gets the Pulumi engine; the last line says where it is'
 	@echo 'make policy                         what the policy pack in infra/policy needs, in a virtualenv of its own'
@@ -90,6 +84,7 @@ sim: .venv/.installed-dev
 
 mutants: .venv/.installed-dev
 	@$(BIN)/python -m tests.mutants
+
 chaos: .venv/.installed-dev
 	@sh tests/packages.sh
 	@$(MAKE) --no-print-directory engine >/dev/null || echo 'without the engine: its faults are not met' >&2

@@ -58,7 +58,8 @@ def review(
     folder = estate_folder(estate)
     made = between(folder, revisions, lambda after: forecasting.history(after, state_folder(folder)), parallel)
     if form is Form.MARKDOWN:
-        say(to_markdown(made).removesuffix("\n"))
+        for line in to_markdown(made).removesuffix("\n").split("\n"):
+            say(line)
     else:
         emit(to_json(made), Format(form.value), lambda: lines(made))
     return 0 if made.is_empty else DIFFERENT
