@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pulumi = pytest.importorskip("pulumi", reason="the Pulumi SDK is not installed: make engine")
+pytest.importorskip("pulumi", reason="the Pulumi SDK is not installed: make engine")
 
 from infra.components import DataCentre, DataCentreArgs
 from infra.declaration import ROOT, declaration
@@ -38,7 +38,7 @@ def test_a_hook_is_read_with_its_script(tmp_path: Path) -> None:
 @pytest.mark.parametrize("socket", ["", "/run/agent"])
 def test_hooks_without_an_agent_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, socket: str) -> None:
     warnings: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    monkeypatch.setattr("pulumi.log.warn", warnings.append)
     monkeypatch.setenv("SSH_AUTH_SOCK", socket)
     (tmp_path / "hook.sh").write_text("true\n")
     hooks([entry(tmp_path / "hook.sh")])
