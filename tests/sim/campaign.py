@@ -68,5 +68,14 @@ def blocks(seeds: int) -> Iterator[Tally]:
         yield from pool.imap(_block, parts)
 
 
+def first_block(seeds: int) -> Iterator[Tally]:
+    """Play seeds in this process, one after the other, up to the first that breaks a promise."""
+    for seed in range(seeds):
+        tally = block(seed, seed + 1)
+        yield tally
+        if tally.failed:
+            return
+
+
 def _block(part: tuple[int, int]) -> Tally:
     return block(*part)

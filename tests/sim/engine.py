@@ -12,6 +12,7 @@ from unittest import mock
 
 from infra.declaration import ENDPOINT, UNIT, Deployable, declaration
 from infra.provider import resources, rights
+from infra.provider.checking import Properties
 from infra.provider.resources import Resources, Urn
 from recovery.errors import PulihError
 from recovery.lease import Lease, Leases
@@ -37,27 +38,31 @@ class Engine(Orchestrator):
         """
         folder = Path(declared.FOLDER).parent
         known = declaration(folder, stack)
-        await asyncio.sleep(reading_s)
         provider = Resources(_Silent())
         provider.folder = folder
-        failed = False
-        for group in _groups(known.deployables.values()):
+        await asyncio.sleep(min(1.0, reading_s / 4))  # the program has read the declaration, the provider has not
+        wrong = [fault for found in known.deployables.values() for fault in await provider.check(*_asked(stack, found))]
+        await asyncio.sleep(reading_s)
+        is_failed = bool(wrong)
+        for group in _groups(() if wrong else known.deployables.values()):
             told = await asyncio.gather(*(self._apply(provider, stack, found) for found in group))
-            failed = failed or not all(told)
+            is_failed = is_failed or not all(told)
         await provider.close()
-        return 1 if failed else 0
+        return 1 if is_failed else 0
 
     async def _apply(self, provider: Resources, stack: str, found: Deployable) -> bool:
-        kind = ENDPOINT if found.step.is_endpoint else UNIT
-        urn = Urn(f"urn:pulumi:{stack}::pulih::{kind}::{found.step.name}")
+        urn, _ = _asked(stack, found)
         try:
-            if await provider.check(urn, found.inputs):
-                return False  # the declaration was changed while somebody read the preview
             await provider.apply(urn, found.inputs)
         except PulihError as error:
             self.world.say(f"{self.name}: {found.step.name}: {error}")
             return False
         return True
+
+
+def _asked(stack: str, found: Deployable) -> tuple[Urn, Properties]:
+    kind = ENDPOINT if found.step.is_endpoint else UNIT
+    return Urn(f"urn:pulumi:{stack}::pulih::{kind}::{found.step.name}"), found.inputs
 
 
 class _Silent:

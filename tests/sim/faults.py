@@ -186,7 +186,8 @@ def _fault(site: Site, chance: random.Random, names: tuple[str, ...]) -> Fault:
             return Fault(site, at=chance.randint(0, 20), how=chance.choice(("recover", "apply", "resume")))
         case Site.ENGINE_UPDATE | Site.ENGINE_KILLED:
             how = chance.choice(("region-0", "region-1", "cloud-1"))
-            return Fault(site, at=chance.randint(0, 20), how=how, seconds=float(chance.choice((0, 1, 5, 20))))
+            at, seconds = chance.choice((0, 0, 1, 2, 5, 10, 20)), float(chance.choice((0, 1, 5, 20, 20)))
+            return Fault(site, at=at, how=how, seconds=seconds)
         case Site.KILLED:
             return Fault(site, at=_record(chance), how=chance.choice(("before", "after")))
         case Site.STORE_BURNED:

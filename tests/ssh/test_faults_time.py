@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import subprocess
 import threading
 import time
@@ -218,6 +220,15 @@ def test_of_two_appliers_at_once_the_second_waits_for_the_first(unit: LocalUnit)
     assert unit.served() in ("b", "c", "d")
 
 
+def test_the_lock_is_held_from_the_first_write_to_the_last_line(unit: LocalUnit) -> None:
+    free = unit.root.parent / "free"
+    asks = {step: f"flock -n {unit.root}/lock touch {free}.{step}" for step in ("validate", "reload", "probe")}
+    answer = 'echo "pulih-probe/1 data-centre=cloud-1 service=passport nonce=$1"'
+    unit.apply(bundle("b", **{step: f"{ask}; {answer if step == 'probe' else 'true'}" for step, ask in asks.items()}))
+    assert unit.served() == "b"
+    assert not list(free.parent.glob("free.*"))
+
+
 def test_a_second_applier_that_waits_for_too_long_is_refused_and_writes_nothing(unit: LocalUnit) -> None:
     at_work, go_on = unit.root.parent / "at-work", unit.root.parent / "go-on"
     os.mkfifo(go_on)
@@ -241,22 +252,18 @@ def test_a_second_applier_that_waits_for_too_long_is_refused_and_writes_nothing(
 
 def test_an_overtaken_writer_that_waited_for_the_lock_is_refused_under_it(unit: LocalUnit) -> None:
     """It read the epoch before the other one came; what counts is what stands there once it has the lock."""
-    at_work, go_on = unit.root.parent / "at-work", unit.root.parent / "go-on"
-    os.mkfifo(go_on)
-    holding = bundle("b", validate=f": >{at_work}; read -r line <{go_on}")
-    first = threading.Thread(target=unit.apply, args=[holding, 9, "new"])
-    first.start()
-    while not at_work.exists():
-        time.sleep(0.02)
-    session = ShellSession(unit.shell.command, unit.shell.environment)
-    session.stdin.write(header(unit, A.digest, len(tar(A)), 8))
-    session.close_input()
-    time.sleep(0.3)
-    go_on.write_text("on\n")
+    with (unit.root / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        session = ShellSession(unit.shell.command, unit.shell.environment)
+        session.stdin.write(header(unit, A.digest, len(tar(A)), 8))
+        session.close_input()
+        waits = re.compile(rf"-> FLOCK .*:{os.fstat(lock.fileno()).st_ino} ")
+        while not waits.search(Path("/proc/locks").read_text()):
+            time.sleep(0.02)
+        (unit.root / "epoch").write_text("9 new\n")
     assert session.stdout.read().decode().splitlines() == ["refused stale-epoch 9 new"]
     session.end()
-    first.join()
-    assert unit.served() == "b"
+    assert unit.served() == "a"
 
 
 @pytest.mark.parametrize("number", [10**18, 2**64 + 1])

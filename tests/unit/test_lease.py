@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from recovery.cli.watch import Watch
 from recovery.errors import HeldError, LeaseLostError
 from recovery.lease import Leases
+from recovery.model.outcome import Cause
 from recovery.processes import LinuxProcesses, Process
 from recovery.store import ConflictError, FileStore
 
@@ -93,6 +95,17 @@ def test_a_writer_that_was_taken_over_learns_it_at_its_next_unit(leases: Leases,
     leases.take(["jakarta"], "run-1", over="run-1")
     with pytest.raises(LeaseLostError, match=r"jakarta has been taken over by duty@ops-1, run run-1, epoch 2"):
         stopped.renew()
+
+
+def test_whoever_asks_whether_to_stop_before_a_unit_looks_after_the_lease(leases: Leases, hands: Hands) -> None:
+    watch = Watch(leases.take(["jakarta"], "run-1"), lambda: False)
+    assert watch.halted() is None
+    hands.time += timedelta(seconds=31)
+    hands.pid = 2
+    leases.take(["jakarta"], "run-2", over="run-1")
+    halt = watch.halted()
+    assert halt is not None
+    assert (halt.exit_code, halt.cause) == (4, Cause.STALE_EPOCH)
 
 
 def test_a_holder_that_renews_is_not_silent(leases: Leases, hands: Hands) -> None:

@@ -1,0 +1,203 @@
+"""Bugs of the orchestrator: the campaign finds each, but for the one whose harm a heartbeat in time prevents."""
+
+from __future__ import annotations
+
+from tests.mutants.planting import Mutant
+
+MUTANTS = (
+    Mutant(
+        name="a unit is visited before the journal says so",
+        file="recovery/runbook.py",
+        old="""            self.world.tell(UnitStarted(step=step, at=self.world.clock.now()))
+            try:
+                bundle, sent = await self._apply(step)
+""",
+        new="""            try:
+                bundle, sent = await self._apply(step)
+                self.world.tell(UnitStarted(step=step, at=self.world.clock.now()))
+""",
+    ),
+    Mutant(
+        name="the epoch is kept on resume",
+        file="recovery/lease.py",
+        old="number = 1 + max((holder.epoch.number for _, holder in found.values()), default=0)",
+        new="number = max((holder.epoch.number for _, holder in found.values()), default=1)",
+    ),
+    Mutant(
+        name="dependencies across waves are ignored",
+        file="recovery/runbook.py",
+        old="""        if not self.failed_endpoints:
+            return None
+""",
+        new="""        if self.failed_endpoints is not None:
+            return None
+""",
+    ),
+    Mutant(
+        name="the waves of units run all at once",
+        file="recovery/runbook.py",
+        old="""        for wave in plan.unit_waves:
+            await self._wave(wave)
+""",
+        new="""        await asyncio.gather(*(self._wave(wave) for wave in plan.unit_waves))
+""",
+    ),
+    Mutant(
+        name="a wrong host key or a refused login is tried again",
+        file="recovery/visits.py",
+        old="isinstance(error, UnreachableError | CommandTimeoutError | BadAnswerError | VerifyError)",
+        new="isinstance(error, UnitError)",
+    ),
+    Mutant(
+        name="a quarantined unit counts as verified",
+        file="recovery/model/outcome.py",
+        old="return self.state in (State.VERIFIED, State.UNCHANGED)",
+        new="return self.state in (State.VERIFIED, State.UNCHANGED, State.QUARANTINED)",
+    ),
+    Mutant(
+        name="the totals count quarantined units as verified",
+        file="recovery/report/facts.py",
+        old="verified=counts[State.VERIFIED] + counts[State.UNCHANGED],",
+        new="verified=counts[State.VERIFIED] + counts[State.UNCHANGED] + counts[State.QUARANTINED],",
+    ),
+    Mutant(
+        name="the placement is written last",
+        file="recovery/runbook.py",
+        old="""        if self._halted() is None:
+            self._write_placement()
+        for wave in plan.unit_waves:
+            await self._wave(wave)
+""",
+        new="""        for wave in plan.unit_waves:
+            await self._wave(wave)
+        if self._halted() is None:
+            self._write_placement()
+""",
+    ),
+    Mutant(
+        name="the placement is written before the target is proven",
+        file="recovery/runbook.py",
+        old="""        for wave in plan.endpoint_waves:
+            await self._wave(wave)
+        if self._halted() is None:
+            self._write_placement()
+""",
+        new="""        if self._halted() is None:
+            self._write_placement()
+        for wave in plan.endpoint_waves:
+            await self._wave(wave)
+""",
+    ),
+    Mutant(
+        name="the journal is not synced where it should last",
+        file="recovery/journal.py",
+        old="""        if durable:
+            os.fsync(self._descriptor)
+""",
+        new="",
+    ),
+    Mutant(
+        name="the lease is not looked after before a unit",
+        file="recovery/cli/watch.py",
+        old="""        if self._halt is None:
+            self._renew()
+        if self._halt is None and self._is_cancel_requested():
+""",
+        new="""        if self._halt is None and self._is_cancel_requested():
+""",
+        tests=("tests/unit/test_lease.py::test_whoever_asks_whether_to_stop_before_a_unit_looks_after_the_lease",),
+    ),
+    Mutant(
+        name="a visit that ends without its last line is a success",
+        file="recovery/apply.py",
+        old="""    while True:
+        word, rest = await answers.next()
+        if word == "answer":
+""",
+        new="""    while True:
+        try:
+            word, rest = await answers.next()
+        except (UnreachableError, BadAnswerError):
+            return receipt
+        if word == "answer":
+""",
+    ),
+    Mutant(
+        name="canaries are not proven over a new connection",
+        file="recovery/runbook.py",
+        old="                if is_canary:\n",
+        new="                if is_canary and not sent:\n",
+    ),
+    Mutant(
+        name="canaries go together with the rest",
+        file="recovery/runbook.py",
+        old="await self._together(wave.canaries, trip, is_canary=True)",
+        new="await self._together(wave.steps, trip, is_canary=True)",
+    ),
+    Mutant(
+        name="the leases of a living holder are taken over",
+        file="recovery/lease.py",
+        old="if silent <= TIME_TO_LIVE:",
+        new="if silent < timedelta(0):",
+    ),
+    Mutant(
+        name="a lost acknowledgement of the store is somebody else's write",
+        file="recovery/store_s3.py",
+        old="if found is not None and found.content == content:",
+        new="if found is not None and found.content == content and not isinstance(written, ConflictError):",
+    ),
+    Mutant(
+        name="a store that is away counts as a renewed lease",
+        file="recovery/cli/watch.py",
+        old="            if not self._lease.is_fresh():\n",
+        new="            if self._halt is not None:\n",
+    ),
+    Mutant(
+        name="a torn last line is an edited journal",
+        file="recovery/journal.py",
+        old='        if not raw.endswith(b"\\n") and _is_torn(raw):\n            break\n',
+        new="",
+    ),
+    Mutant(
+        name="a writer goes on with a journal that another has gone on with",
+        file="recovery/journal.py",
+        old="if os.fstat(self._descriptor).st_size != self._size_bytes:",
+        new="if os.fstat(self._descriptor).st_size < 0:",
+    ),
+    Mutant(
+        name="the placement moves although its record did not fit on the disk",
+        file="recovery/runbook.py",
+        old="                return  # that it is about to happen could not be recorded, or the run was overtaken\n",
+        new="                pass\n",
+    ),
+    Mutant(
+        name="a wave that lost more than it may holds nobody",
+        file="recovery/gate.py",
+        old="    if len(failed) <= allowed:\n        return None\n",
+        new="    if len(failed) <= allowed + len(wave.steps):\n        return None\n",
+    ),
+    Mutant(
+        name="a region's limit is not kept",
+        file="recovery/slots.py",
+        old='            found.append((("region", region), self.limits.region))\n',
+        new='            found.append((("region", region), self.parallel))\n',
+    ),
+    Mutant(
+        name="the engine goes on with a declaration that a recovery has moved",
+        file="infra/provider/rights.py",
+        old="        try:\n            self._check()\n",
+        new="        try:\n            pass\n",
+    ),
+    Mutant(
+        name="a resumed run forgets who was brought up before it was broken off",
+        file="recovery/record.py",
+        old="            outcomes[outcome.name] = outcome.after(outcomes.get(outcome.name))\n",
+        new="            outcomes.setdefault(outcome.name, outcome)\n",
+    ),
+    Mutant(
+        name="break-glass draws no larger epoch than the units have",
+        file="recovery/lease.py",
+        old="number = max(number, above + 1)",
+        new="number = max(number, above)",
+    ),
+)
