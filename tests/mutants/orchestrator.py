@@ -155,7 +155,7 @@ MUTANTS = (
     Mutant(
         name="a torn last line is an edited journal",
         file="recovery/journal.py",
-        old='        if not raw.endswith(b"\\n") and _is_torn(raw):\n            break\n',
+        old='            if not raw.endswith(b"\\n") and _is_torn(raw):\n                break\n',
         new="",
     ),
     Mutant(
@@ -190,9 +190,9 @@ MUTANTS = (
     ),
     Mutant(
         name="a resumed run forgets who was brought up before it was broken off",
-        file="recovery/record.py",
-        old="            outcomes[outcome.name] = outcome.after(outcomes.get(outcome.name))\n",
-        new="            outcomes.setdefault(outcome.name, outcome)\n",
+        file="recovery/retold.py",
+        old="self._outcomes[outcome.name] = outcome.after(self._outcomes.get(outcome.name))\n",
+        new="self._outcomes.setdefault(outcome.name, outcome)\n",
     ),
     Mutant(
         name="break-glass draws no larger epoch than the units have",
