@@ -21,7 +21,7 @@ from recovery.protocol import MAX_LINES, STEPS
 from recovery.report.masking import masked
 from recovery.report.text import json_text, printable
 from recovery.survey import Finding
-from recovery.transport.base import Session
+from recovery.transport.base import MAX_LINE_BYTES, Session
 from recovery.transport.connection import BROKEN, Connection
 from recovery.transport.deadline import Deadline, ExpiredError
 from recovery.transport.failures import outside
@@ -44,8 +44,9 @@ VISIT = Visit(
     epoch=Epoch(number=1, holder="h"),
     run="run",
 )
-MOST_READ = 20_000_000
-"""Bytes: the longest lines there may be, and all contents."""
+MOST_LINES_BYTES = MAX_LINES * (MAX_LINE_BYTES + 1)
+ENDLESS_BYTES = 40_000_000
+"""What stands for an answer without an end: more than is ever read of one."""
 
 
 class Heard(Session):
@@ -56,6 +57,7 @@ class Heard(Session):
         self._incoming = Incoming()
         self._incoming.feed_error(errors)
         self.taken_bytes = 0
+        self.taken_lines = 0
 
     async def send(self, data: bytes) -> None:
         del data
@@ -68,6 +70,7 @@ class Heard(Session):
         return False
 
     async def read_line(self) -> str | None:
+        self.taken_lines += 1
         while True:
             try:
                 line = self._incoming.take_line()
@@ -115,7 +118,7 @@ def _conversation(drawn: tuple[str, tuple[bytes, bytes], int, bytes]) -> None:
 
     def pieces() -> Iterator[bytes]:
         yield from (said[at : at + size] for at in range(0, len(said), size))
-        for _ in range(1_000_000 if again else 0):
+        for _ in range(ENDLESS_BYTES // len(again) if again else 0):
             yield again
 
     session = Heard(pieces(), errors)
@@ -125,8 +128,9 @@ def _conversation(drawn: tuple[str, tuple[bytes, bytes], int, bytes]) -> None:
         _complaint(error)
     else:
         _as_told(result)
-    longest = max(len(again), size, 1)
-    assert session.taken_bytes < MOST_READ + MAX_CONTENTS_BYTES + MAX_LINES * longest, session.taken_bytes
+    most = MOST_LINES_BYTES + (MAX_CONTENTS_BYTES if mode == "read" else 0) + 2 * max(len(again), size)
+    assert session.taken_bytes <= most, session.taken_bytes
+    assert session.taken_lines <= MAX_LINES + 1, session.taken_lines
 
 
 def _complaint(error: UnitError) -> None:
@@ -246,7 +250,10 @@ def _of(
     return Property(name=name, inputs=inputs, check=check, weight=weight, examples=examples)
 
 
-_SAYS = st.one_of(plain.map(lambda said: (said, b"")), endless)
+_WITHOUT_END = st.sampled_from(
+    [b"at stage\n", b"mode -rw-r--r-- a\n", b"x" * 5000, b"content 262144 x\n" + bytes(262144)]
+)
+_SAYS = st.one_of(plain.map(lambda said: (said, b"")), endless, st.tuples(st.just(b""), _WITHOUT_END))
 PROPERTIES = (
     _of(
         "conversation",

@@ -80,6 +80,9 @@ class Yard:
             self.root,
             frozenset({"current", "releases", "receipt.json", "epoch", "lock", "private", "current.new"}),
         )
+        for path in (self.root / "releases").glob("*"):
+            if not path.name.startswith(("sha256:", ".stage")):
+                raise OutsideError(f"{path.name} among the releases")
         current = self.root / "current"
         if current.is_symlink() and not str(current.readlink()).startswith("releases/sha256:"):
             raise OutsideError(f"current leads to {current.readlink()}")
@@ -180,6 +183,8 @@ _names = st.one_of(
         [
             "../outside",
             ".stage/../../../outside",
+            ".stage/a/../../../../outside",
+            "outside",
             "/@folder/outside",
             ".stage/a.conf",
             ".stage/MANIFEST",

@@ -68,7 +68,10 @@ def _stored_plan(content: bytes) -> None:
             assert plan.hash == _plan()["hash"]
 
 
-hostile_plans = st.deferred(lambda: damaged(_plan()).map(as_bytes) | damaged_bytes(as_bytes(_plan())))
+selections = st.tuples(
+    st.sampled_from(["regions", "services", "units"]), st.lists(hostile_text | any_json, min_size=1, max_size=3)
+).map(lambda drawn: as_bytes({**_plan(), "selection": {**_plan()["selection"], drawn[0]: drawn[1]}}))
+hostile_plans = st.deferred(lambda: damaged(_plan()).map(as_bytes) | damaged_bytes(as_bytes(_plan())) | selections)
 
 RESULT = RunResult(
     run="20240620T005400Z-recover-3f9a1c",
