@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recovery.declared import anchors, build, names, references, sanity
 from recovery.declared.folders import beside, read_files, templates_folder
-from recovery.declared.nodes import Document, file_text, text
+from recovery.declared.nodes import Document, file_text, quoted, text
 from recovery.declared.schema import (
     BastionsFile,
     DataCentresFile,
@@ -80,7 +80,9 @@ def load(folder: Path) -> Estate:
 def _check_templates(estate: Document, folder: Path) -> None:
     named = text(estate.data, "templates")
     if named is not None and not is_folder(folder):
-        estate.add(("templates",), f"found {named!r}, but there is no folder {file_text(folder)}", is_follow_up=True)
+        estate.add(
+            ("templates",), f"found {quoted(named)}, but there is no folder {file_text(folder)}", is_follow_up=True
+        )
 
 
 def _digest(folder: Path, documents: Iterable[Document]) -> str:
