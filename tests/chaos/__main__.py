@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", metavar="WORD", help="only the kinds with one of these words in their name")
     options = parser.parse_args()
     kinds = [kind for kind in KINDS if not options.words or any(word in kind.name for word in options.words)]
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))  # ends the estate too
     losses: list[str] = []
     units = unmet = 0
     began = time.monotonic()

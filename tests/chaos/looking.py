@@ -12,7 +12,8 @@ from recovery.model.estate import UnitName
 from tests.chaos.machines import Machine
 from tests.drill.watching import Witness
 
-PAUSE_S = 0.02
+PAUSE_S = 0.05
+"""Between two looks, so that the looking leaves the machine to those who are looked at, seconds."""
 SERVING = ("verified", "unchanged")
 
 
