@@ -51,11 +51,13 @@ look() {
 # What earlier visits left, as $receipt, $known and $known_holder. Only of plain files: a pipe would keep us waiting. And
 # none of 100 kB or more: a shell reads a byte at a time, so that 100 MB take a minute.
 big=' '
-while read -r perm links owner group bytes words; do
-    case $bytes in ??????*) big="$big${words##* } " ;; esac
-done <<END
+if [ -e "$root/receipt.json" ] || [ -e "$root/epoch" ] || [ -e "$root/current/MANIFEST" ]; then
+    while read -r perm links owner group bytes words; do
+        case $bytes in ??????*) big="$big${words##* } " ;; esac
+    done <<END
 $(ls -ldnL "$root/receipt.json" "$root/epoch" "$root/current/MANIFEST" 2>/dev/null)
 END
+fi
 small() { case $big in *" $1 "*) return 1 ;; esac; }
 remember() {
     receipt= known=0 known_holder=-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ class Onlooker(Witness):
         seen: Every digest that a unit's gateway has served or its `current` has led to; empty for none.
     """
 
+    looks: int
+
     def __init__(self, machines: Mapping[UnitName, Machine]) -> None:
         super().__init__({name: machine.root for name, machine in machines.items()})
         self._machines = machines
@@ -41,6 +44,12 @@ class Onlooker(Witness):
             if over:
                 return
             self._enough.wait(PAUSE_S)
+
+    def look_again(self) -> None:
+        """Return when every unit has been looked at once more, however busy the machine is."""
+        enough = self.looks + 2  # the look that is under way may have passed some already
+        while self.looks < enough and self.is_alive():
+            time.sleep(0.01)
 
     def __enter__(self) -> Self:
         self.start()

@@ -136,6 +136,7 @@ def play(ground: Ground, kind: Kind) -> Told:
     losses = Losses()
     with Onlooker(trial.machines) as onlooker:
         kind.strike(trial)
+        onlooker.look_again()
         ground.mend()
         kept = _look_at_the_interruption(trial, losses)
         report = _finish(trial)

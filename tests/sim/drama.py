@@ -238,6 +238,8 @@ class Drama:
             return
         outcomes = {str(outcome.name): outcome for outcome in (*result.units, *result.endpoints)}
         for name in gone:
+            if name in outcomes and outcomes[name].state == "skipped":
+                continue  # it needs somebody who is gone too
             if name in outcomes and (outcomes[name].state, outcomes[name].cause) != ("quarantined", "unreachable"):
                 self.judge.find(f"{name} is gone and reported {outcomes[name].state}, {outcomes[name].cause}")
         for name, outcome in outcomes.items():
