@@ -103,7 +103,7 @@ class Ground:
         ]
         self.servers = stack.enter_context(SshServers(folder / "servers", hosts, log_level="INFO"))
         self.proxy = stack.enter_context(Proxy({name: self.servers.ports[name] for name in (BASTION, DIRECT)}))
-        self.state_disk = stack.enter_context(Disk(folder / "laptop", size_kib=4096))
+        self.state_disk = stack.enter_context(Disk(folder / "laptop", size_kib=65536))
         stack.callback(self._end_commands)
         (folder / ".pulih").symlink_to(self.state_disk.seen)
         declared.write(self._reached(example), self.estate_folder)
