@@ -200,7 +200,8 @@ def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice, twice:
     assert "stopping: units in flight finish" in told
     found = stacks(json.loads(out))["jawa-barat"]
     assert found["state"] == "interrupted"
-    assert [failure["unit"] for failure in found["failures"]] == ([] if twice else [sick])
+    # A second one may come before the unit has said what became of it, or after; the engine's own noise is no failure.
+    assert [failure["unit"] for failure in found["failures"]] in ([[], [sick]] if twice else [[sick]])
     assert json.loads(lease.read_text())["released"] is True
     assert up(practice, "--region", "jawa-barat").returncode == 0
 
