@@ -95,6 +95,8 @@ class Engines:
                 code, said = await self._watched(stack, story, tell)
         except OSError as error:
             code, said = 1, str(error)
+        except Exception as error:  # a fault of ours, but of this stack alone; the others go on
+            code, said = 1, f"a fault of pulih itself, please file it: {type(error).__name__}: {error}"
         finally:
             memory = self._held.pop(stack)
             self._running.pop(stack, None)
@@ -167,13 +169,18 @@ class Engines:
             self._running[stack] = process
             reading = asyncio.create_task(_last_words(process))
             place, told = 0, 0
-            while not reading.done():
-                await asyncio.wait({reading}, timeout=_LOOK_S)
-                place = _follow(log, place, story)
-                self._weigh(stack, process.pid)
-                for fault in story.failures[told:]:
-                    tell(_sentence(stack, fault))
-                told = len(story.failures)
+            try:
+                while not reading.done():
+                    await asyncio.wait({reading}, timeout=_LOOK_S)
+                    place = _follow(log, place, story)
+                    self._weigh(stack, process.pid)
+                    for fault in story.failures[told:]:
+                        tell(_sentence(stack, fault))
+                    told = len(story.failures)
+            finally:
+                if not reading.done():  # nobody looks on any more: it must not go on alone
+                    process.send_signal(signal.SIGINT)
+                    await reading
             return await process.wait(), await reading
 
     def _words(self, stack: str, log: Path) -> Sequence[str]:

@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     asked = _parser().parse_args(arguments)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `pulih up` held it back while this was loading
         return _deploy(asked)
     except DeclarationError as error:
         for mistake in error.mistakes:

@@ -43,7 +43,7 @@ class Right:
         """
         halt = self.watch.halted()
         if halt is not None:
-            raise UnitError(unit, f"it was left as it was: {halt.reason}", cause=halt.cause)
+            raise UnitError(unit, f"nothing more is begun on it: {halt.reason}", cause=halt.cause)
 
 
 class Rights:

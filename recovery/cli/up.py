@@ -6,6 +6,7 @@ pulih itself imports no Pulumi: a recovery must work where the engine does not.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from typing import Annotated
@@ -58,5 +59,9 @@ def up(
 
 
 def _become(command: list[str]) -> int:
-    """Go on as another program, so that signals and the exit code are its own; never returns."""
+    """Go on as another program, so that signals and the exit code are its own; never returns.
+
+    A Ctrl-C waits until that program is ready for it: loading takes half a second, and has no answer but a traceback.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(command[0], command)  # noqa: S606 - this Python, with words of our own

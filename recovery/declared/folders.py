@@ -13,6 +13,9 @@ from recovery.declared.schema import FILES
 OWN_TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 """Those that pulih ships."""
 
+MAX_REGIONS = 1000
+"""Files of regions in an estate, at most; each may have 1 MiB."""
+
 
 @dataclass(slots=True)
 class Files:
@@ -50,6 +53,9 @@ def read_files(folder: Path) -> Files:
     except OSError as error:
         words = "the folder is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         files.folder.refuse(1, f"{words}, expected a folder with one file a region")
+        return files
+    if len(entries) > MAX_REGIONS:
+        files.folder.refuse(1, f"holds {len(entries):,} files, expected at most {MAX_REGIONS:,} regions")
         return files
     for path in entries:
         if path.suffix != ".yaml":

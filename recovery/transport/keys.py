@@ -17,9 +17,13 @@ from paramiko.pkey import UnknownKeyType
 from typing_extensions import override
 
 from recovery.errors import LoginKeyError
+from recovery.files import read_regular
 
 AGENT_TIMEOUT_S = 30.0
 """How long the agent may take over one signature: time to touch a token or to confirm."""
+
+MAX_KEY_BYTES = 64 * 1024
+"""Size of a key file, at most: a practice estate may name any. An RSA key of 16,384 bits has 13 KB."""
 
 MAX_AGENT_KEYS = 5
 """Keys of an agent that are tried at one host, since sshd hangs up after six.
@@ -112,6 +116,7 @@ def load_keys(ssh_key: Path | None, environment_key: str | None) -> LoginKeys:
 
 def _from_file(path: Path, source: str) -> LoginKeys:
     try:
+        read_regular(path, MAX_KEY_BYTES)  # paramiko would wait for a FIFO, and read a device without end
         key = paramiko.PKey.from_path(path)
     except FileNotFoundError as error:
         raise LoginKeyError(f"{path} ({source}) does not exist; name the file of a private key") from error

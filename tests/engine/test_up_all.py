@@ -133,22 +133,32 @@ def test_without_a_state_backend_it_says_how_one_is_chosen(practice: Practice, t
     assert "stdout:" not in said.stderr
 
 
-def test_an_interrupt_before_the_first_engine_ends_it_without_a_traceback(practice: Practice, tmp_path: Path) -> None:
-    pulumi = tmp_path / "bin" / "pulumi"
-    pulumi.parent.mkdir()
-    (pulumi.parent / "pulumi-language-python").symlink_to("/bin/true")
-    asked = tmp_path / "asked"
-    pulumi.write_text(f"""#!/bin/sh
-[ "$1" != version ] || {{ echo v3.259.0; exit; }}
-trap 'exit 130' INT
-echo >{asked}
-while :; do sleep 0.1; done
-""")
-    pulumi.chmod(0o755)
+def test_an_interrupt_while_it_is_loading_ends_it_without_a_traceback(practice: Practice) -> None:
     process = subprocess.Popen(
         command("--region", "jawa-barat"),
         cwd=practice.home,
-        env={**practice.environment, "PATH": f"{pulumi.parent}{os.pathsep}{os.defpath}"},
+        env=dict(practice.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = Path(f"/proc/{process.pid}/cmdline")
+    deadline = time.monotonic() + 40
+    while b"infra.up" not in line.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "interrupted\n")
+
+
+def test_an_interrupt_before_the_first_engine_ends_it_without_a_traceback(practice: Practice, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    path = played(tmp_path / "bin", f"trap 'exit 130' INT; echo >{asked}; while :; do sleep 0.1; done")
+    process = subprocess.Popen(
+        command("--region", "jawa-barat"),
+        cwd=practice.home,
+        env={**practice.environment, "PATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -161,6 +171,38 @@ while :; do sleep 0.1; done
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
+
+
+def test_an_engine_that_speaks_in_riddles_is_one_failed_stack_and_is_ended(practice: Practice, tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    path = played(
+        tmp_path / "bin",
+        f"""case $* in
+*'stack ls'*) echo '[{{"name": "amerika", "current": false}}, {{"name": "jawa-barat", "current": false}}]' ;;
+up*amerika*) sleep 1 ;;
+up*jawa-barat*)
+    trap 'echo >{ended}; exit 130' INT
+    while [ "$1" != --event-log ]; do shift; done
+    echo '{{' >"$2"
+    while :; do sleep 0.1; done ;;
+esac""",
+    )
+    said = up(practice.with_environment(PATH=path), "--region", "jawa-barat", "--region", "amerika", "--output", "json")
+    assert said.stdout, said.stderr
+    found = stacks(json.loads(said.stdout))
+    assert (found["amerika"]["state"], found["jawa-barat"]["state"]) == ("done", "failed")
+    assert "a fault of pulih itself" in found["jawa-barat"]["failures"][0]["reason"]
+    assert ended.exists()
+
+
+def played(folder: Path, script: str) -> str:
+    """Make a `pulumi` that runs a few lines of shell for all but its version; return the PATH that finds it."""
+    folder.mkdir(parents=True)
+    (folder / "pulumi-language-python").symlink_to("/bin/true")
+    pulumi = folder / "pulumi"
+    pulumi.write_text(f'#!/bin/sh\n[ "$1" != version ] || {{ echo v3.259.0; exit; }}\n{script}\n')
+    pulumi.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.defpath}"
 
 
 def drop_the_state(practice: Practice) -> None:
@@ -228,6 +270,8 @@ def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice
         )
         deadline = time.monotonic() + 40
         while len(done := practice.receipts().keys() & units) < len(units) - 1 and time.monotonic() < deadline:
+            if process.poll() is not None:
+                pytest.fail(f"it ended before its time: {process.communicate()}")
             time.sleep(0.05)
         assert done == units.keys() - {sick}
         (engine,) = children(process.pid)

@@ -136,7 +136,7 @@ def test_a_cancelled_deployment_starts_no_further_unit_and_waits_for_nobody(worl
         await provider.apply(urn(name), world.inputs(name))
         visits = len(world.units.visited)
         provider.stop()
-        with pytest.raises(UnitError, match="cancelled: it was left as it was"):
+        with pytest.raises(UnitError, match="cancelled: nothing more is begun on it"):
             await provider.apply(urn(name), world.inputs(name))
         assert len(world.units.visited) == visits
 

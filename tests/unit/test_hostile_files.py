@@ -11,12 +11,21 @@ import pytest
 from recovery import journal
 from recovery.cli import planned, storing
 from recovery.declared import load
-from recovery.errors import BrokenRecordError, DeclarationError, LabError, PlanError, PulihError, StoredReportError
+from recovery.errors import (
+    BrokenRecordError,
+    DeclarationError,
+    LabError,
+    LoginKeyError,
+    PlanError,
+    PulihError,
+    StoredReportError,
+)
 from recovery.lab import manage
 from recovery.processes import LinuxProcesses
 from recovery.render import Templates
 from recovery.runs import Runs
 from recovery.store import FileStore
+from recovery.transport.keys import load_keys
 from tests.cli_world import pulih
 from tests.estates import write_files
 from tests.hostile.readers import sound
@@ -120,3 +129,19 @@ def test_a_journal_without_an_end_is_exit_6_and_names_the_file(capsys: Capture, 
     said = pulih(capsys, "runs", "--estate", tmp_path / "estate")
     assert said.code == 6
     assert f"{run / 'journal.jsonl'}:4: this journal was edited: a line of " in said.err
+
+
+def test_a_key_file_that_is_none(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    put(tmp_path / "key")
+    with pytest.raises(LoginKeyError, match=SAID):
+        load_keys(tmp_path / "key", None)
+
+
+def test_more_regions_than_any_country_has(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    for number in range(1000):
+        (tmp_path / "regions" / f"region-{number}.yaml").touch()
+    with pytest.raises(DeclarationError) as raised:
+        load(tmp_path)
+    (mistake,) = raised.value.mistakes
+    assert "expected at most 1,000 regions" in mistake.message
