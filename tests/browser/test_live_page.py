@@ -92,13 +92,13 @@ def test_what_the_page_shows_at_the_end_is_the_report_the_journal_and_the_units(
             assert {request.split("?")[0] for request in tab.requests} == {url, f"{url}events"}
             tab.open((tmp_path / "report" / "report.html").as_uri())
             assert tab.ask("document.querySelector('main').innerHTML") == shown
-        said, _ = in_terminal.communicate(timeout=30)
+        said, _ = in_terminal.communicate(timeout=120)
         assert in_terminal.returncode == 0
         assert f"{UNITS - 2} of {UNITS} units verified at cloud-1" in said
         assert "disk-full 1: " in said
     finally:
         serving.send_signal(signal.SIGINT)
-        _, complaints = serving.communicate(timeout=30)
+        _, complaints = serving.communicate(timeout=120)
         for process in (conducting, in_terminal):
             process.kill()
             process.wait()

@@ -60,7 +60,7 @@ def served() -> Iterator[Served]:
         yield Served(port=url.port, path=url.path, journal=journal)
     finally:
         process.send_signal(signal.SIGINT)
-        _, complaints = process.communicate(timeout=30)
+        _, complaints = process.communicate(timeout=120)
         shutil.rmtree(folder)
     assert (process.returncode, complaints) == (0, "whoever has this address can watch; Ctrl-C ends it\n")
 

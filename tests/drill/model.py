@@ -176,7 +176,7 @@ class Operator:
         if fresh:
             stopped = self._pulih("cancel", next(iter(fresh)))
             assert stopped.returncode in (0, 1), stopped.stderr  # 1: it had ended already
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=180)
         assert process.returncode in {130} | self.model.codes(goal), out
         self.settle()
         self.model.at |= {goal}

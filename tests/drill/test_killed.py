@@ -90,7 +90,7 @@ def test_ctrl_c_lets_units_in_flight_finish_and_resume_goes_on(home: Path) -> No
     recover = begin("recover", "--lost", "pdns-2", "--yes", "--parallel", "4", "--estate", estate)
     run = wait_for(home, before, 5, recover)
     recover.send_signal(signal.SIGINT)
-    out, _ = recover.communicate(timeout=30)
+    out, _ = recover.communicate(timeout=120)
     assert recover.returncode == 130, out
     assert f"pulih resume {run}" in out
     report = json.loads((home / ".pulih" / "runs" / run / "report.json").read_text())
@@ -106,7 +106,7 @@ def test_cancel_stops_a_running_recovery(home: Path) -> None:
     recover = begin("recover", "--lost", "pdns-2", "--yes", "--parallel", "2", "--estate", estate)
     run = wait_for(home, before, 5, recover)
     cancelled = pulih("cancel", run, "--estate", estate)
-    out, _ = recover.communicate(timeout=30)
+    out, _ = recover.communicate(timeout=120)
     assert (cancelled.returncode, recover.returncode) == (0, 130), out
     assert "placement" in cancelled.stdout
 
@@ -120,7 +120,7 @@ def test_a_second_operator_is_told_who_holds_what(home: Path) -> None:
     assert second.returncode == 4
     assert run in second.stderr
     assert f"process {recover.pid}" in second.stderr
-    out, _ = recover.communicate(timeout=60)
+    out, _ = recover.communicate(timeout=180)
     assert recover.returncode == 0, out
 
 
@@ -139,7 +139,7 @@ def test_a_stopped_writer_is_taken_over_and_refused_when_it_wakes(home: Path) ->
         assert taken.returncode == 0, taken.stderr
     finally:
         os.kill(recover.pid, signal.SIGCONT)
-    out, _ = recover.communicate(timeout=60)
+    out, _ = recover.communicate(timeout=180)
     assert recover.returncode == 4, out
     assert "taken over" in out
     assert pulih("drift", "--estate", estate).returncode == 0
@@ -192,5 +192,5 @@ def test_a_hang_up_does_not_stop_a_run_that_was_started_with_nohup(home: Path) -
     )
     wait_for(home, before, 5, recover)
     recover.send_signal(signal.SIGHUP)
-    out, _ = recover.communicate(timeout=60)
+    out, _ = recover.communicate(timeout=180)
     assert recover.returncode == 0, out

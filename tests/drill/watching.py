@@ -66,7 +66,7 @@ def finished(folder: Path, run: str) -> list[str]:
 
 def wait_for(folder: Path, before: set[str], units: int, process: subprocess.Popen[str]) -> str:
     """Wait until a new run has verified that many units, and return its name."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         for run in {path.name for path in (folder / ".pulih" / "runs").iterdir()} - before:
             if len(finished(folder, run)) >= units:

@@ -87,7 +87,7 @@ class Practice:
         """Return a command line of pulumi."""
         return ["pulumi", *words, "--non-interactive"]
 
-    def pulumi(self, *words: str, timeout_s: float = 90) -> Said:
+    def pulumi(self, *words: str, timeout_s: float = 240) -> Said:
         """Run one command line of pulumi to its end, as typed."""
         done = subprocess.run(
             self.command(*words),

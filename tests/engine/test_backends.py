@@ -67,7 +67,7 @@ def test_a_locked_stack_says_who_holds_it_and_a_killed_run_is_healed(practice: P
     )
     try:
         lease = practice.home / ".pulih" / "leases" / f"{REGION}.json"
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while '"released": false' not in lease.read_text() and time.monotonic() < deadline:
             time.sleep(0.05)
         locked = practice.up(REGION)

@@ -45,7 +45,7 @@ def up(practice: Practice, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -118,7 +118,7 @@ def test_relative_folders_in_the_environment_are_those_of_pulih_itself(practice:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=120,
+        timeout=240,
     )
     assert "PULIH_SSH_KEY" not in said.stderr, "the key was found"
     assert (tmp_path / "state" / "leases" / "amerika.json").exists()
@@ -144,11 +144,11 @@ def test_an_interrupt_while_it_is_loading_ends_it_without_a_traceback(practice: 
         text=True,
     )
     line = Path(f"/proc/{process.pid}/cmdline")
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while b"infra.up" not in line.read_bytes() and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
@@ -165,11 +165,11 @@ def test_an_interrupt_before_the_first_engine_ends_it_without_a_traceback(practi
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while not asked.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
@@ -230,7 +230,7 @@ def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice, twice:
             text=True,
         )
         lease = practice.home / ".pulih" / "leases" / "jawa-barat.json"
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while '"released": false' not in text_of(lease) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
@@ -238,7 +238,7 @@ def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice, twice:
         told = next(line for line in process.stderr if line.startswith("stopping"))
         if twice:
             process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     finally:
         lab.heal_unit(practice.home, sick)
     assert process.returncode == 130, err
@@ -268,7 +268,7 @@ def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice
             stderr=subprocess.PIPE,
             text=True,
         )
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while len(done := practice.receipts().keys() & units) < len(units) - 1 and time.monotonic() < deadline:
             if process.poll() is not None:
                 pytest.fail(f"it ended before its time: {process.communicate()}")
@@ -276,7 +276,7 @@ def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice
         assert done == units.keys() - {sick}
         (engine,) = children(process.pid)
         os.kill(engine, signal.SIGKILL)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
     finally:
         lab.heal_unit(practice.home, sick)
     assert process.returncode in (1, 3), err
