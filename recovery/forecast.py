@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
-from recovery.model.estate import Estate, Link, LinkName, ServiceName
+from recovery.model.estate import Estate, Link, LinkName, ServiceName, UnitName
+from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
 from recovery.model.outcome import Outcome, RunResult, State
 from recovery.model.plan import Plan, Step
 from recovery.plan import ENDPOINT_KIND
@@ -44,65 +45,9 @@ class History:
 NO_HISTORY = History(seconds={})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaveForecast:
-    """One wave.
-
-    Attributes:
-        steps: How many units or endpoints.
-        starts_s: From the start of the run, seconds.
-        ends_s: The same.
-    """
-
-    name: str
-    steps: int
-    starts_s: float
-    ends_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceForecast:
-    """When the last unit or endpoint of a service is back.
-
-    Attributes:
-        ends_s: From the start of the run, seconds.
-        rto_s: Its objective.
-    """
-
-    name: ServiceName
-    ends_s: float
-    rto_s: int
-
-    @property
-    def is_met(self) -> bool:
-        """Whether it is back in time."""
-        return self.ends_s <= self.rto_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """How long a plan will take.
-
-    Attributes:
-        services: In the order in which the plan brings them back.
-        parallel: Steps in flight at once.
-        known: Of how many steps the class was seen in an earlier run; the others have default durations.
-        steps: How many there are.
-    """
-
-    waves: tuple[WaveForecast, ...]
-    services: tuple[ServiceForecast, ...]
-    parallel: int
-    known: int
-    steps: int
-
-    @property
-    def seconds(self) -> float:
-        """From the start of the run to its end."""
-        return self.waves[-1].ends_s if self.waves else 0.0
-
-
-def forecast(plan: Plan, estate: Estate, history: History, *, parallel: int) -> Forecast:
+def forecast(
+    plan: Plan, estate: Estate, history: History, *, parallel: int, lost_s: float = 0.0, most: int = 0
+) -> Forecast:
     """Play a plan.
 
     Args:
@@ -110,27 +55,60 @@ def forecast(plan: Plan, estate: Estate, history: History, *, parallel: int) -> 
         estate: The estate that it is a plan of.
         history: What earlier runs took.
         parallel: Most steps in flight at once.
+        lost_s: How long before the run begins everything was lost, seconds.
+        most: Most steps in flight that may be tried, to find with how many an objective would be met that will not be.
     """
-    durations, places = _Durations(estate, history), Places[Step](plan.limits, parallel)
-    waves: list[WaveForecast] = []
-    ends_s: dict[ServiceName, float] = {}
-    now_s = 0.0
-    for wave in plan.waves:
-        starts_s = now_s
-        for phase, visits in ((wave.canaries, 2), (wave.rest, 1)):
-            for step, end_s in _played(phase, places, {step: durations.of(step, visits) for step in phase}, now_s):
-                now_s = end_s
-                ends_s[step.service] = end_s
-        waves.append(WaveForecast(name=wave.name, steps=len(wave.steps), starts_s=starts_s, ends_s=now_s))
+    takes_s, known = dealt(plan, estate, history)
+    played = play(plan, takes_s, parallel)
+
+    others = ((more, play(plan, takes_s, more).ends_s) for more in more_than(parallel, most))
     return Forecast(
-        waves=tuple(waves),
-        services=tuple(
-            ServiceForecast(name=name, ends_s=ends_s[name], rto_s=estate.service[name].rto_s) for name in plan.order
-        ),
+        waves=played.waves,
+        services=services_of(estate, plan.order, played.ends_s, lost_s, others),
         parallel=parallel,
-        known=durations.known,
-        steps=sum(len(wave.steps) for wave in plan.waves),
+        known=known,
+        steps=len(takes_s),
     )
+
+
+def more_than(parallel: int, most: int) -> Iterator[int]:
+    """Yield the numbers of steps in flight that are tried when these are too few: twice and four times as many, all."""
+    last = parallel
+    for more in (min(2 * parallel, most), min(4 * parallel, most), most):
+        if more > last:
+            yield more
+            last = more
+
+
+def services_of(
+    estate: Estate,
+    names: Iterable[ServiceName],
+    ends_s: Mapping[ServiceName, float],
+    lost_s: float,
+    others: Iterator[tuple[int, Mapping[ServiceName, float]]],
+) -> tuple[ServiceForecast, ...]:
+    """Set when services are back against their objectives; for those that are late, find with what they would not be.
+
+    Args:
+        estate: Declares the objectives.
+        names: Of the services, in their order.
+        ends_s: When each is back, seconds from the start of the run.
+        lost_s: How long before it everything was lost, seconds.
+        others: Numbers of steps in flight, the smallest first, each with when services would be back; taken as long as
+            one is late.
+    """
+    found = {
+        name: ServiceForecast(name=name, ends_s=ends_s[name], rto_s=estate.service[name].rto_s, lost_s=lost_s)
+        for name in names
+    }
+    late = [service for service in found.values() if not service.is_met]
+    while late and (other := next(others, None)) is not None:
+        more, ends = other
+        for service in late:
+            if replace(service, ends_s=ends[service.name]).is_met:
+                found[service.name] = replace(service, holds_with=more)
+        late = [service for service in late if found[service.name].holds_with is None]
+    return tuple(found.values())
 
 
 def observed(results: Iterable[RunResult], estate: Estate) -> History:
@@ -159,23 +137,32 @@ def observed(results: Iterable[RunResult], estate: Estate) -> History:
     return History(seconds=best)
 
 
-class _Durations:
-    """Deals out durations: the n-th step of a class takes what the n-th of that class took before."""
+def class_of(step: Step) -> Class:
+    """Return the class that a step takes its duration from."""
+    return (step.kind, step.link)
 
-    def __init__(self, estate: Estate, history: History) -> None:
-        self._links = estate.links
-        self._history = history.seconds
-        self._dealt: Counter[Class] = Counter()
-        self.known = 0
 
-    def of(self, step: Step, visits: int) -> float:
-        key = (step.kind, step.link)
-        seen = self._history.get(key)
-        if not seen:
-            return default_s(self._links[step.link], visits)
-        self.known += 1
-        self._dealt[key] += 1
-        return seen[(self._dealt[key] - 1) % len(seen)]
+def dealt(plan: Plan, estate: Estate, history: History) -> tuple[dict[UnitName, float], int]:
+    """Deal out durations: the n-th step of a class takes what the n-th of that class took before.
+
+    Returns:
+        Seconds by step, and of how many steps the class was seen before.
+    """
+    turns: Counter[Class] = Counter()
+    takes_s: dict[UnitName, float] = {}
+    known = 0
+    for wave in plan.waves:
+        for phase, visits in ((wave.canaries, 2), (wave.rest, 1)):
+            for step in phase:
+                key = class_of(step)
+                seen = history.seconds.get(key)
+                if seen:
+                    takes_s[step.name] = seen[turns[key] % len(seen)]
+                    turns[key] += 1
+                    known += 1
+                else:
+                    takes_s[step.name] = default_s(estate.links[step.link], visits)
+    return takes_s, known
 
 
 def default_s(link: Link, visits: int) -> float:
@@ -188,23 +175,81 @@ def default_s(link: Link, visits: int) -> float:
     return WORK_S + visits * ROUND_TRIPS * link.rtt_ms / 1000 + BUNDLE_KBIT / link.kbit_s
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """How a plan went when it was played.
+
+    Attributes:
+        ends_s: When the last step of each service was through, seconds from the start of the run.
+    """
+
+    waves: tuple[WaveForecast, ...]
+    ends_s: Mapping[ServiceName, float]
+
+
+_NONE: Mapping[UnitName, float] = {}
+
+
+def play(
+    plan: Plan,
+    takes_s: Mapping[UnitName, float],
+    parallel: int,
+    *,
+    from_s: float = 0.0,
+    ended: Mapping[UnitName, float] = _NONE,
+    running: Mapping[UnitName, float] = _NONE,
+) -> Played:
+    """Play a plan, or what is left of one. Moments are seconds from the start of the run.
+
+    Args:
+        plan: What will be done.
+        takes_s: What each step takes, seconds.
+        parallel: Most steps in flight at once.
+        from_s: The moment from which it is played.
+        ended: Steps that are through, and since when.
+        running: Steps that are in flight, and until when.
+    """
+    places = Places[Step](plan.limits, parallel)
+    waves: list[WaveForecast] = []
+    ends_s: dict[ServiceName, float] = {}
+    now_s = from_s
+    for wave in plan.waves:
+        starts_s = waves[-1].ends_s if waves else 0.0 if ended else from_s
+        wave_ends_s = starts_s
+        for step in wave.steps:
+            if step.name in ended:
+                wave_ends_s = max(wave_ends_s, ended[step.name])
+                ends_s[step.service] = max(ends_s.get(step.service, 0.0), ended[step.name])
+        for phase in (wave.canaries, wave.rest):
+            left = [step for step in phase if step.name not in ended]
+            for step, end_s in _played(left, places, takes_s, now_s, running):
+                now_s = wave_ends_s = end_s
+                ends_s[step.service] = end_s
+        waves.append(WaveForecast(name=wave.name, steps=len(wave.steps), starts_s=starts_s, ends_s=wave_ends_s))
+    return Played(waves=tuple(waves), ends_s=ends_s)
+
+
 def _played(
-    steps: Iterable[Step], places: Places[Step], takes_s: Mapping[Step, float], now_s: float
+    steps: Sequence[Step],
+    places: Places[Step],
+    takes_s: Mapping[UnitName, float],
+    now_s: float,
+    running: Mapping[UnitName, float],
 ) -> Iterator[tuple[Step, float]]:
     """Yield each step with the moment at which it is through, in that order."""
-    running: list[tuple[float, int, Step]] = []
+    flying: list[tuple[float, int, Step]] = []
     started = 0
 
-    def start(step: Step, at_s: float) -> None:
+    def start(step: Step, end_s: float) -> None:
         nonlocal started
         started += 1  # among those that end together, who began first
-        heappush(running, (at_s + takes_s[step], started, step))
+        heappush(flying, (end_s, started, step))
 
-    for step in steps:
+    for step in sorted(steps, key=lambda step: step.name not in running) if running else steps:
         if places.take(step, step):
-            start(step, now_s)
-    while running:
-        end_s, _, step = heappop(running)
+            start(step, max(now_s, running[step.name]) if step.name in running else now_s + takes_s[step.name])
+    while flying:
+        end_s, _, step = heappop(flying)
         yield step, end_s
         for following in places.give_back(step):
-            start(following, end_s)
+            start(following, end_s + takes_s[following.name])

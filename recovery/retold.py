@@ -10,9 +10,10 @@ from typing import cast
 from recovery.errors import BrokenRecordError
 from recovery.journal import Line
 from recovery.model.estate import OfficeName, RegionName, UnitName
+from recovery.model.forecast import Forecast
 from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.story import NO_SCENE, OfficePlace, Retry, Scene, Story, WaveSpan, WaveSteps
-from recovery.report import from_json, outcome_from_json
+from recovery.report import forecast_from_json, from_json, outcome_from_json
 
 
 def story(lines: Iterable[Line]) -> Story | None:
@@ -31,6 +32,8 @@ class Telling:
 
     def __init__(self) -> None:
         self._begun: RunResult | None = None
+        self._resumed_at: datetime | None = None
+        self._forecast: Forecast | None = None
         self._last_at: datetime | None = None
         self._outcomes: dict[UnitName, Outcome] = {}
         self._finished = False
@@ -63,8 +66,10 @@ class Telling:
                 finished_at=self._last_at,
                 units=tuple(self._outcomes[unit.name] for unit in self._begun.units),
                 endpoints=tuple(self._outcomes[endpoint.name] for endpoint in self._begun.endpoints),
+                forecast=self._forecast,
             ),
             finished=self._finished,
+            resumed_at=self._resumed_at,
             scene=self._scene,
             waves=tuple(self._waves),
             under_way=dict(self._under_way),
@@ -75,7 +80,10 @@ class Telling:
     def _take(self, line: Line) -> None:
         data = line.data
         match line.kind:
+            case "forecast":
+                self._forecast = forecast_from_json(data)
             case "run-started":
+                self._resumed_at = None if self._begun is None else line.at
                 self._begin(data)
             case "wave-started":
                 self._waves.append(WaveSpan(name=str(data["wave"]), started_at=line.at))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from recovery.model.estate import DataCentreName, OfficeName, RegionName, ServiceName, UnitName
+from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
 from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, State
 from recovery.model.story import OfficePlace, Retry, Scene, Story, WaveSpan, WaveSteps
 
@@ -86,6 +89,38 @@ def run(*units: Outcome, endpoints: tuple[Outcome, ...] = (), exit_code: int = 0
             ServiceTarget(name=BORDER, title="Border crossing", rto_s=1800),
             ServiceTarget(name=PASSPORT, title="Passport", rto_s=12),
         ),
+    )
+
+
+def forecast_of(
+    story: Story, ends_s: Mapping[str, float], *, lost_s: float = 0.0, holds_with: int | None = None
+) -> Story:
+    """Return a run with a forecast: when each wave, and the service of its name, is through."""
+    return replace(story, result=replace(story.result, forecast=a_forecast(story, ends_s, lost_s, holds_with)))
+
+
+def a_forecast(
+    story: Story, ends_s: Mapping[str, float], lost_s: float = 0.0, holds_with: int | None = None
+) -> Forecast:
+    return Forecast(
+        waves=tuple(
+            WaveForecast(name=wave.name, steps=len(wave.steps), starts_s=0.0, ends_s=ends_s.get(wave.name, 0.5))
+            for wave in story.scene.waves
+        ),
+        services=tuple(
+            ServiceForecast(
+                name=target.name,
+                ends_s=ends_s[target.name],
+                rto_s=target.rto_s,
+                lost_s=lost_s,
+                holds_with=holds_with,
+            )
+            for target in story.result.services
+            if target.name in ends_s
+        ),
+        parallel=64,
+        known=3,
+        steps=6,
     )
 
 

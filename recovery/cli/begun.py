@@ -24,6 +24,7 @@ from recovery.journal import Journal
 from recovery.lease import Leases
 from recovery.model.estate import Estate
 from recovery.model.events import Event, Observer, RunFinished, UnitFinished
+from recovery.model.forecast import Forecast
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Plan, Wave
 from recovery.model.story import Story
@@ -31,6 +32,7 @@ from recovery.order import Order, World
 from recovery.plan import estate_digest, to_json
 from recovery.record import Recorder
 from recovery.render import Renderer
+from recovery.report import forecast_to_json
 from recovery.runbook import conduct
 from recovery.runs import Runs
 from recovery.transport.base import Transport
@@ -71,6 +73,22 @@ class Run:
         self._carrier = carrier
         self._order = order
         self._journal = journal
+
+    def forecast(self, made: Callable[[float], Forecast]) -> Forecast | None:
+        """Record how long the run is expected to take, or return what was recorded when it first began.
+
+        Args:
+            made: Makes the forecast; given how long before now everything was lost, seconds.
+        """
+        now, order = self._outside.clock.now(), self._order
+        if order.before is not None:
+            return order.before.forecast
+        expected = made(0.0 if order.lost_at is None else (now - order.lost_at).total_seconds())
+        _tell_of(
+            "the forecast could not be recorded",
+            lambda: self._journal.append("forecast", now, forecast_to_json(expected)),
+        )
+        return expected
 
     async def conduct(
         self, go_on: Callable[[Wave, str], Awaitable[bool]], observers: tuple[Observer, ...]

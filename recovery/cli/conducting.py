@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from recovery.cli import storing
+from recovery.cli import forecasting, storing
 from recovery.cli.asking import asking
 from recovery.cli.begun import Agreed, Planner, begun
 from recovery.cli.guarded import Guarded, tell_of_failures
+from recovery.cli.options import MAX_PARALLEL
 from recovery.cli.outside import Outside, this_machine
 from recovery.cli.progress import shown
 from recovery.cli.settings import Settings
@@ -22,6 +23,7 @@ from recovery.model.estate import Estate
 from recovery.model.events import Event, WaveHeld
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Plan
+from recovery.outlook import Outlook
 from recovery.render import Renderer
 from recovery.survey import Survey, largest_epoch
 
@@ -88,13 +90,16 @@ def carry_out(
         transcript = stack.enter_context(Transcript(settings.log)) if settings.log is not None else None
         told = stack.enter_context(telling())  # before the leases: nobody waits for them while the last words are said
         above = _largest_epoch(outside, agreed, settings.parallel) if settings.break_glass else None
+        known = forecasting.history(estate, settings.state, before=resumed)
         run = stack.enter_context(
             begun(settings, outside, verb, planner, agreed, lost_at=lost_at, resumed=resumed, above=above)
         )
-        progress = stack.enter_context(shown())
+        expected = run.forecast(lambda lost_s: forecasting.made_before(plan, estate, known, settings.parallel, lost_s))
+        outlook = Outlook(plan, estate, known, parallel=settings.parallel, most=MAX_PARALLEL)
+        progress = stack.enter_context(shown(forecasting.Paced(outlook)))
         watchers = [Guarded(seer) for seer in (progress, told, *settings.observers, *filter(None, [transcript]))]
         go_on = asking(progress, run.watch.is_stopping, may_ask=settings.may_ask, past=settings.past, on_held=told.held)
-        result = asyncio.run(run.conduct(go_on, (hold, *watchers)))
+        result = replace(asyncio.run(run.conduct(go_on, (hold, *watchers))), forecast=expected)
         run.report(result)
     tell_of_failures(watchers, transcript)
     if settings.report_dir is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from recovery.journal import Follower, Line
-from recovery.model.estate import DataCentreName, RegionName, ServiceName
+from recovery.model.estate import DataCentreName, RegionName, ServiceName, UnitName
 from recovery.model.events import (
     Event,
     PlacementIntended,
@@ -15,11 +15,12 @@ from recovery.model.events import (
     RunFinished,
     RunStarted,
     UnitFinished,
+    UnitStarted,
     WaveFinished,
     WaveHeld,
     WaveStarted,
 )
-from recovery.model.plan import Move
+from recovery.model.plan import Move, Plan, Step
 from recovery.model.story import Story
 from recovery.model.visit import Epoch
 from recovery.report import outcome_from_json
@@ -32,6 +33,12 @@ class Following:
     def __init__(self, journal: Path) -> None:
         self._follower = Follower(journal)
         self._telling = Telling()
+        self._steps: Mapping[UnitName, Step] = {}
+
+    def know(self, plan: Plan | None) -> None:
+        """Tell of steps that begin, too, which the journal only names."""
+        if plan is not None:
+            self._steps = {step.name: step for step in plan.steps()}
 
     def more(self) -> tuple[Line, ...]:
         """Read what has come since.
@@ -77,6 +84,8 @@ class Following:
                 )
             case "wave-started":
                 yield WaveStarted(wave=str(data["wave"]), at=at)
+            case "unit-started" if (step := self._steps.get(UnitName(str(data["name"])))) is not None:
+                yield UnitStarted(step=step, at=at)
             case "unit-finished":
                 yield UnitFinished(outcome=outcome_from_json(data), at=at)
             case "wave-held":

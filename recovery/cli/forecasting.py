@@ -1,108 +1,145 @@
-"""How long a plan will take, by what earlier runs on this estate took; and how that is said."""
+"""How long a plan will take by what earlier runs on this estate took, and how the rest of a run will go."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from recovery.cli import planview
 from recovery.cli.context import where
 from recovery.cli.options import MAX_PARALLEL
 from recovery.cli.output import note
-from recovery.errors import BrokenRecordError
-from recovery.forecast import Forecast, History, forecast, observed
+from recovery.errors import BrokenRecordError, PulihError
+from recovery.forecast import History, forecast, observed
 from recovery.model.estate import Estate
+from recovery.model.forecast import Forecast
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Plan
-from recovery.report.text import counted, duration
+from recovery.outlook import Outlook, SoFar
+from recovery.report.foresight import misses, source
+from recovery.report.text import duration
+from recovery.runs import Runs
 
 RUNS = 10
 """Earlier runs that are looked at, the newest first."""
 
+EVERY = timedelta(seconds=1)
+"""How often the rest of a run is played at most."""
 
-def history(estate: Estate, state: Path) -> History:
+REST = 20
+"""The play rests this many times as long as it took, so that it costs a run at most a twentieth of a core."""
+
+Seeing = Callable[[SoFar, datetime], Forecast | None]
+"""Says how the rest of a run will go by what it has come to at a moment; None when nobody can tell."""
+
+
+def history(estate: Estate, state: Path, *, before: str | None = None) -> History:
     """Return what earlier runs of an estate took.
 
-    A journal that was edited is named and left out: it must hold up no plan.
+    A journal that was edited or can't be read is named and left out: it must hold up no plan.
+
+    Args:
+        estate: The estate.
+        state: Folder of its runs.
+        before: Only runs that are older than this one.
     """
     from recovery.processes import LinuxProcesses
-    from recovery.runs import Runs
 
     runs = Runs(state, LinuxProcesses(where()))
-    results: list[RunResult] = []
-    for name in runs.names()[:RUNS]:
+    return observed(_results(runs, before), estate)
+
+
+def _results(runs: Runs, before: str | None) -> Iterator[RunResult]:
+    names = [name for name in runs.names() if before is None or name < before]
+    for name in names[:RUNS]:
         try:
             told = runs.story(name)
-        except BrokenRecordError as error:
+        except (BrokenRecordError, OSError) as error:
             note(f"not trusted, and left out of the forecast: {error}")
             continue
         if told is not None:
-            results.append(told.result)
-    return observed(results, estate)
+            yield told.result
 
 
-def plan_lines(plan: Plan, estate: Estate, known: History, parallel: int) -> Iterator[str]:
+def made_before(plan: Plan, estate: Estate, known: History, parallel: int, lost_s: float = 0.0) -> Forecast:
+    """Forecast a run before it begins, and what would make it meet the objectives that it misses."""
+    return forecast(plan, estate, known, parallel=parallel, lost_s=lost_s, most=MAX_PARALLEL)
+
+
+def plan_lines(plan: Plan, estate: Estate, made: Forecast) -> Iterator[str]:
     """Describe a plan in full, with how long it will take."""
-    made = forecast(plan, estate, known, parallel=parallel)
     yield from planview.lines(plan, estate, made)
-    yield from lines(made, enough=lambda: enough_parallel(plan, estate, known, parallel))
+    yield from lines(made)
 
 
-def enough_parallel(plan: Plan, estate: Estate, known: History, parallel: int) -> int | None:
-    """Return how many connections at once would meet every objective, when those given do not; None when none do."""
-    for more in (2 * parallel, 4 * parallel, MAX_PARALLEL):
-        tried = forecast(plan, estate, known, parallel=min(more, MAX_PARALLEL))
-        if tried.parallel > parallel and all(service.is_met for service in tried.services):
-            return tried.parallel
+def lines(made: Forecast) -> Iterator[str]:
+    """Say how long it takes, by what that is known, which objective would be missed, and with what it would not be."""
+    yield f"Forecast: {duration(made.seconds)} with {made.parallel} at once, {source(made)}"
+    yield from misses(made)
+
+
+class Paced:
+    """Plays the rest of a run for whoever looks, as seldom as it must be to cost little."""
+
+    def __init__(self, outlook: Outlook, spent: Callable[[], float] = time.thread_time) -> None:
+        """Look ahead with `outlook`; what that takes is told by `spent`, seconds of CPU."""
+        self._outlook = outlook
+        self._spent = spent
+        self._last: Forecast | None = None
+        self._next_at: datetime | None = None
+
+    def __call__(self, so_far: SoFar, at: datetime) -> Forecast | None:
+        """Return how the rest will go, as it was seen last."""
+        if self._next_at is None or at >= self._next_at:
+            began_s = self._spent()
+            self._last = self._outlook.rest(so_far, at)
+            self._next_at = at + max(EVERY, timedelta(seconds=REST * (self._spent() - began_s)))
+        return self._last
+
+
+def blind(_so_far: SoFar, _at: datetime) -> Forecast | None:
+    """See nothing of the rest."""
     return None
 
 
-def lines(made: Forecast, enough: Callable[[], int | None]) -> Iterator[str]:
-    """Say how long it takes, by what that is known, and which objective would not be met.
+class Watched:
+    """Sees the rest of a run that another process conducts.
 
-    Args:
-        made: The forecast.
-        enough: Says how many connections at once would meet every objective; asked when these do not.
+    It is planned again from the estate as it is now; where that would be another plan, or the run's record tells no
+    forecast, nothing is seen.
+
+    Attributes:
+        plan: The run's plan; None where it can't be made again.
     """
-    if made.known == made.steps:
-        source = "by earlier runs on this estate"
-    elif made.known:
-        source = f"by earlier runs for {made.known:,} of {counted(made.steps, 'step')}, by defaults for the others"
-    else:
-        source = "by default durations: no earlier run on this estate is known"
-    yield f"Forecast: {duration(made.seconds)} with {made.parallel} at once, {source}"
-    late = [service for service in made.services if not service.is_met]
-    for service in late:
-        by_s = service.ends_s - service.rto_s
-        yield f"{service.name} will miss its RTO of {duration(service.rto_s)} by {duration(by_s)}"
-    better = enough() if late else None
-    if better is not None:
-        yield f"With `--parallel {better}` every RTO holds"
 
+    def __init__(self, folder: Path, runs: Runs, name: str) -> None:
+        """Look at a run.
 
-def to_json(made: Forecast) -> dict[str, object]:
-    """Return a forecast as plain values."""
-    return {
-        "seconds": round(made.seconds, 3),
-        "parallel": made.parallel,
-        "steps": made.steps,
-        "steps_known": made.known,
-        "waves": [
-            {
-                "name": wave.name,
-                "steps": wave.steps,
-                "starts_s": round(wave.starts_s, 3),
-                "ends_s": round(wave.ends_s, 3),
-            }
-            for wave in made.waves
-        ],
-        "services": [
-            {
-                "name": service.name,
-                "ends_s": round(service.ends_s, 3),
-                "rto_s": service.rto_s,
-                "met": service.is_met,
-            }
-            for service in made.services
-        ],
-    }
+        Args:
+            folder: Of the estate.
+            runs: Where the run is.
+            name: Its name.
+        """
+        from recovery.cli.planned import same_steps
+        from recovery.declared import load
+
+        self.plan: Plan | None = None
+        self._make: Callable[[Plan, int], Seeing] | None = None
+        self._seeing: Seeing | None = None
+        try:
+            self.plan, estate = same_steps(load(folder), runs.plan(name))
+        except (PulihError, OSError) as error:
+            note(f"how the rest of the run will go can't be told: {error}")
+            return
+        known = history(estate, runs.folder.parent, before=name)
+        self._make = lambda plan, parallel: Paced(Outlook(plan, estate, known, parallel=parallel, most=MAX_PARALLEL))
+
+    def __call__(self, so_far: SoFar, at: datetime) -> Forecast | None:
+        """Return how the rest will go, by what the run has come to at a moment."""
+        if self._make is None or self.plan is None or so_far.forecast is None:
+            return None
+        if self._seeing is None:
+            self._seeing = self._make(self.plan, so_far.forecast.parallel)
+        return self._seeing(so_far, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
@@ -14,8 +14,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from recovery.cli.forecasting import Seeing, blind
 from recovery.cli.tally import Count, Tally, WaveTally
 from recovery.model.events import Event
+from recovery.model.forecast import Forecast
+from recovery.report.foresight import misses
 from recovery.report.text import duration, printable
 
 REFRESHES_PER_S = 5.0
@@ -34,10 +37,11 @@ GAP = "  "
 class LiveProgress:
     """Redraws a run's progress on a terminal a few times a second; use it as a context manager."""
 
-    def __init__(self, console: Console, now: Callable[[], datetime]) -> None:
-        """Draw on `console`, with the elapsed time that `now` tells."""
+    def __init__(self, console: Console, now: Callable[[], datetime], seeing: Seeing = blind) -> None:
+        """Draw on `console`, with the elapsed time that `now` tells and the rest of the run that `seeing` does."""
         self._console = console
         self._now = now
+        self._seeing = seeing
         self._tally = Tally()
         self._lock = threading.Lock()
         self._live = self._new_live()
@@ -81,18 +85,29 @@ class LiveProgress:
 
     def _frame(self) -> RenderableType:
         with self._lock:
-            return frame(self._tally, self._now(), self._console.width)
+            at, so_far = self._now(), self._tally.so_far()
+            outlook = None if so_far is None else self._seeing(so_far, at)
+            return frame(self._tally, at, self._console.width, outlook)
 
 
-def frame(tally: Tally, now: datetime, width: int) -> RenderableType:
+def frame(tally: Tally, now: datetime, width: int, outlook: Forecast | None = None) -> RenderableType:
     """Draw a run as it stands.
 
     Args:
         tally: The run.
         now: The moment.
         width: Of the terminal, characters.
+        outlook: How the rest is expected to go; None when nobody can tell.
     """
-    parts: list[RenderableType] = [_title(tally, now), _waves(tally, now, width)]
+    so_far = tally.so_far()
+    left_s = (
+        {} if so_far is None or outlook is None else {w.name: w.ends_s - so_far.seconds(now) for w in outlook.waves}
+    )
+    parts: list[RenderableType] = [_title(tally, now), _waves(tally, now, width, left_s)]
+    if so_far is not None and outlook is not None:
+        parts += [_plain(line, "bold red") for line in misses(outlook)]
+        waiting = _services(outlook, so_far.seconds(now), width)
+        parts += [waiting] if waiting is not None else []
     if tally.regions:
         parts.append(_regions(tally, width))
     if tally.failures:
@@ -120,7 +135,7 @@ def _title(tally: Tally, now: datetime) -> Text:
     return title
 
 
-def _waves(tally: Tally, now: datetime, width: int) -> Table:
+def _waves(tally: Tally, now: datetime, width: int, left_s: Mapping[str, float]) -> Table:
     counts = [f"{wave.count.done:,}/{wave.count.total:,}" for wave in tally.waves]
     count_cells = max(map(len, counts), default=0)
     bar_cells = max(8, min(MAX_BAR_CELLS, width // 4))
@@ -135,7 +150,10 @@ def _waves(tally: Tally, now: datetime, width: int) -> Table:
     for wave, count in zip(tally.waves, counts, strict=True):
         style = "dim" if wave.started_at is None else ""
         table.add_row(
-            _plain(wave.name, style), _bar(wave.count, bar_cells), Text(count, style=style), _wave_note(wave, now)
+            _plain(wave.name, style),
+            _bar(wave.count, bar_cells),
+            Text(count, style=style),
+            _wave_note(wave, now, left_s.get(wave.name)),
         )
     return table
 
@@ -151,19 +169,41 @@ def _bar(count: Count, cells: int) -> ProgressBar:
     )
 
 
-def _wave_note(wave: WaveTally, now: datetime) -> Text:
+def _wave_note(wave: WaveTally, now: datetime, left_s: float | None) -> Text:
     note = Text(no_wrap=True)
     if wave.finished_at is not None:
         note.append(duration(wave.elapsed_s(now)), style="dim")
         if wave.passed is False:
             note.append(" not passed", style="bold red")
     elif wave.started_at is not None:
-        note.append(f"ETA {duration(wave.eta_s(now))}", style="cyan")
+        note.append(f"ETA {duration(wave.eta_s(now) if left_s is None else left_s)}", style="cyan")
+    elif left_s is not None:
+        note.append(f"through in {duration(left_s)}", style="dim")
     if wave.count.failed:
         note.append(f"  {wave.count.failed:,} failed", style="bold red")
     if wave.count.skipped:
         note.append(f"  {wave.count.skipped:,} skipped", style="yellow")
     return note
+
+
+def _services(outlook: Forecast, now_s: float, width: int) -> Table | None:
+    """Say in how long each service that is not back yet will be; None when all are."""
+    waiting = [service for service in outlook.services if service.ends_s > now_s]
+    if not waiting:
+        return None
+    left = [f"back in {duration(service.ends_s - now_s)}" for service in waiting]
+    name_cells, left_cells = max(len(service.name) for service in waiting), max(map(len, left))
+    per_row = max(1, width // (name_cells + left_cells + 2 * len(GAP)))
+    table = Table.grid(padding=(0, len(GAP), 0, 0))
+    for _ in range(per_row):
+        table.add_column(no_wrap=True, overflow="ellipsis", width=name_cells)
+        table.add_column(no_wrap=True, width=left_cells)
+    cells: list[Text] = []
+    for service, said in zip(waiting, left, strict=True):
+        cells += [_plain(service.name), Text(said, style="cyan" if service.is_met else "bold red")]
+    for start in range(0, len(cells), 2 * per_row):
+        table.add_row(*cells[start : start + 2 * per_row])
+    return table
 
 
 def _regions(tally: Tally, width: int) -> Table:

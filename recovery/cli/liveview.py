@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from recovery.cli.following import Following
+from recovery.cli.forecasting import Seeing, blind
 from recovery.model.story import Story
+from recovery.outlook import SoFar
 from recovery.report.as_html import document
 from recovery.report.page import FOLDER, page_parts
 from recovery.report.tree import Node, difference, parse
@@ -24,7 +26,12 @@ class LiveView:
     """One run's page with its version, and the changes from each version to the next."""
 
     def __init__(
-        self, following: Following, begun: Story, is_alive: Callable[[], bool], now: Callable[[], datetime]
+        self,
+        following: Following,
+        begun: Story,
+        is_alive: Callable[[], bool],
+        now: Callable[[], datetime],
+        seeing: Seeing = blind,
     ) -> None:
         """Show a run.
 
@@ -33,11 +40,13 @@ class LiveView:
             begun: What that has told already.
             is_alive: Whether somebody conducts it.
             now: The moment, UTC.
+            seeing: Says how the rest of the run will go.
         """
         self._following = following
         self._story = begun
         self._is_alive = is_alive
         self._now = now
+        self._seeing = seeing
         self._parts: dict[str, str] = {}
         self._trees: dict[str, list[Node]] = {}
         self._nodes: list[Node] = []
@@ -66,7 +75,8 @@ class LiveView:
             return
         self._rendered_at, self._was_live = at, is_live
         moment = at if is_live else told.result.finished_at
-        for name, html in page_parts(told, at=moment, is_live=is_live, expected=None).items():
+        outlook = self._seeing(SoFar.of(told), at) if is_live else None
+        for name, html in page_parts(told, at=moment, is_live=is_live, outlook=outlook).items():
             if self._parts.get(name) != html:
                 self._parts[name], self._trees[name] = html, parse(html)
         nodes = [node for tree in self._trees.values() for node in tree]

@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from types import TracebackType
 
+from recovery.cli.forecasting import Seeing, blind
 from recovery.cli.tally import Tally, WaveTally
+from recovery.model.estate import ServiceName
 from recovery.model.events import (
     Event,
     PlacementWritten,
@@ -20,6 +22,7 @@ from recovery.model.events import (
     WaveStarted,
 )
 from recovery.model.outcome import State
+from recovery.report.foresight import missed
 from recovery.report.text import counted, duration, printable
 
 HEARTBEAT_S = 5.0
@@ -32,10 +35,15 @@ class PlainProgress:
     Use it as a context manager: inside, a thread of its own keeps the heartbeat.
     """
 
-    def __init__(self, write: Callable[[str], None], now: Callable[[], datetime]) -> None:
-        """Write each line (without its newline) through `write`, at the moments that `now` tells."""
+    def __init__(self, write: Callable[[str], None], now: Callable[[], datetime], seeing: Seeing = blind) -> None:
+        """Write each line (without its newline) through `write`, at the moments that `now` tells.
+
+        How the rest of the run will go is said by `seeing`.
+        """
         self._write = write
         self._now = now
+        self._seeing = seeing
+        self._warned: set[ServiceName] = set()
         self._tally = Tally()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -73,9 +81,15 @@ class PlainProgress:
             wave = self._current()
             if wave is None or self._tally.finished_at is not None:
                 return
-            now = self._now()
+            now, so_far = self._now(), self._tally.so_far()
+            outlook = None if so_far is None else self._seeing(so_far, now)
+            for service in () if outlook is None else outlook.services:
+                if not service.is_met and service.name not in self._warned:
+                    self._warned.add(service.name)
+                    self._say(missed(service))
             if self._spoke_at is None or (now - self._spoke_at).total_seconds() >= HEARTBEAT_S:
-                self._say(self._progress(wave, now))
+                left_s = None if outlook is None or so_far is None else outlook.seconds - so_far.seconds(now)
+                self._say(self._progress(wave, now, left_s))
 
     def _beat(self) -> None:
         while not self._stopped.wait(HEARTBEAT_S):
@@ -122,7 +136,7 @@ class PlainProgress:
             case _:
                 return None
 
-    def _progress(self, wave: WaveTally, now: datetime) -> str:
+    def _progress(self, wave: WaveTally, now: datetime, left_s: float | None) -> str:
         count = wave.count
         parts = [f"{wave.name}: {count.done} of {count.total} done"]
         if count.failed:
@@ -130,4 +144,6 @@ class PlainProgress:
         if count.skipped:
             parts.append(f"{count.skipped} skipped")
         parts.append(f"ETA {duration(wave.eta_s(now))}")
+        if left_s is not None:
+            parts.append(f"the whole run in {duration(left_s)}")
         return ", ".join(parts)

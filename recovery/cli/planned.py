@@ -107,14 +107,7 @@ def again(sound: loading.Declared, path: Path) -> tuple[Plan, Estate]:
     """
     stored = _stored(path)
     lost, to = stored.get("lost"), stored.get("to")
-    request = Request.of(
-        sound.estate,
-        lost=lost if isinstance(lost, str) else None,
-        to=to if isinstance(to, str) else None,
-        regions=_names(stored, "regions", path),
-        services=_names(stored, "services", path),
-        units=_names(stored, "units", path),
-    )
+    request = _request(sound.estate, stored, path)
     made_as = stored.get("hash")
     if not isinstance(made_as, str) or _HASH.fullmatch(made_as) is None:
         raise PlanError(f"{path} is not a plan: hash is missing, or not 'sha256:' and 64 digits")
@@ -137,6 +130,39 @@ def again(sound: loading.Declared, path: Path) -> tuple[Plan, Estate]:
             "the plan again with `pulih plan --out`."
         )
     return plan, estate
+
+
+def same_steps(estate: Estate, path: Path) -> tuple[Plan, Estate]:
+    """Make a stored plan again for somebody who only looks on: its steps and limits are what it was made with.
+
+    Raises:
+        PlanError: The file is not a plan, or can't be planned any more.
+        RefusedError: Its steps or limits would now be others.
+    """
+    from recovery.plan import recovery, routine, to_json
+
+    stored = _stored(path)
+    request = _request(estate, stored, path)
+    if request.lost is None:
+        plan, moved = routine(estate, "", request.selection)
+    else:
+        plan, moved = recovery(estate, "", request.selection, lost=request.lost, to=request.to)
+    made = to_json(plan)
+    if any(stored.get(key) != made[key] for key in ("waves", "limits")):
+        raise RefusedError(f"the estate has changed since {path} was made")
+    return plan, moved
+
+
+def _request(estate: Estate, stored: dict[str, object], path: Path) -> Request:
+    lost, to = stored.get("lost"), stored.get("to")
+    return Request.of(
+        estate,
+        lost=lost if isinstance(lost, str) else None,
+        to=to if isinstance(to, str) else None,
+        regions=_names(stored, "regions", path),
+        services=_names(stored, "services", path),
+        units=_names(stored, "units", path),
+    )
 
 
 def _stored(path: Path) -> dict[str, object]:

@@ -37,8 +37,8 @@ def plan(
     from recovery.cli.context import estate_folder, state_folder
     from recovery.cli.loading import declared
     from recovery.cli.planned import Request, make_plan
-    from recovery.forecast import forecast
     from recovery.plan import to_json
+    from recovery.report import forecast_to_json
     from recovery.report.text import json_text
 
     folder = estate_folder(estate)
@@ -46,10 +46,10 @@ def plan(
     request = Request.of(sound.estate, lost=lost, to=to, regions=region, services=service, units=unit)
     made, moved = make_plan(sound, request)
     known = forecasting.history(moved, state_folder(folder))
-    expected = forecast(made, moved, known, parallel=parallel)
-    document = {**to_json(made), "forecast": forecasting.to_json(expected)}
+    expected = forecasting.made_before(made, moved, known, parallel)
+    document = {**to_json(made), "forecast": forecast_to_json(expected)}
     if out is not None:
         write_file(out, json_text(document, indent=2) + "\n")
         note(f"written: {out}")
-    emit(document, output, lambda: forecasting.plan_lines(made, moved, known, parallel))
+    emit(document, output, lambda: forecasting.plan_lines(made, moved, expected))
     return 0

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from recovery.cli.context import is_live, now
+from recovery.cli.forecasting import Seeing, blind
 from recovery.cli.output import note
 from recovery.model.events import Event
 
@@ -23,14 +24,18 @@ class Progress(AbstractContextManager["Progress"], Protocol):
         ...
 
 
-def shown() -> AbstractContextManager[Progress]:
-    """Return the progress that suits stderr; enter it before the run."""
+def shown(seeing: Seeing = blind) -> AbstractContextManager[Progress]:
+    """Return the progress that suits stderr; enter it before the run.
+
+    Args:
+        seeing: Says how the rest of the run will go.
+    """
     if is_live(sys.stderr):
         from rich.console import Console
 
         from recovery.cli.live import LiveProgress
 
-        return LiveProgress(Console(stderr=True, markup=False, highlight=False, emoji=False), now)
+        return LiveProgress(Console(stderr=True, markup=False, highlight=False, emoji=False), now, seeing)
     from recovery.cli.plain import PlainProgress
 
-    return PlainProgress(note, now)
+    return PlainProgress(note, now, seeing)

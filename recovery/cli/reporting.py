@@ -34,5 +34,5 @@ def report(
         write_report(told, report_dir)
         note(f"written: {report_dir / 'report.html'}, report.json, report.md and junit.xml")
     result = told.result
-    emit(to_json(result), output, lambda: to_markdown(result).rstrip("\n").split("\n"))
+    emit(to_json(result), output, lambda: to_markdown(told).rstrip("\n").split("\n"))
     return 0

@@ -124,7 +124,7 @@ def recover(
 
     def agree(made: Plan, moved: Estate) -> None:
         if not yes:
-            _ask(made, moved, settings, line_to_type(words, estate, lost_at))
+            _ask(made, moved, settings, line_to_type(words, estate, lost_at), counted_from)
 
     folder = estate_folder(estate)
     settings = Settings(
@@ -140,14 +140,16 @@ def recover(
     return show(done, output, estate)
 
 
-def _ask(plan: Plan, estate: Estate, settings: Settings, line: str) -> None:
+def _ask(plan: Plan, estate: Estate, settings: Settings, line: str, lost_at: datetime | None) -> None:
     from recovery.cli import forecasting
     from recovery.cli.asking import confirm
     from recovery.cli.context import can_ask
 
     if can_ask():
         known = forecasting.history(estate, settings.state)
-        for text in forecasting.plan_lines(plan, estate, known, settings.parallel):
+        lost_s = 0.0 if lost_at is None else (now() - lost_at).total_seconds()
+        made = forecasting.made_before(plan, estate, known, settings.parallel, lost_s)
+        for text in forecasting.plan_lines(plan, estate, made):
             note(text)
         note("")
     confirm("Go ahead?", line_to_type=line)

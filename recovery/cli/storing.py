@@ -40,7 +40,7 @@ def write_report(story: Story, folder: Path) -> None:
     """
     result = story.result
     write_file(folder / "report.json", json_text(to_json(result), indent=1) + "\n")
-    write_file(folder / "report.md", to_markdown(result))
+    write_file(folder / "report.md", to_markdown(story))
     write_file(folder / "report.html", to_html(story))
     write_file(folder / "junit.xml", to_junit(result))
 

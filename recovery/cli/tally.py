@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -21,8 +21,10 @@ from recovery.model.events import (
     WaveHeld,
     WaveStarted,
 )
+from recovery.model.forecast import Forecast
 from recovery.model.outcome import Cause, Outcome, State
 from recovery.model.story import WaveSteps
+from recovery.outlook import SoFar
 
 KEPT_FAILURES = 8
 """Failures that stay in sight; older ones stay in the count by cause."""
@@ -102,6 +104,11 @@ class Tally:
     causes: Counter[Cause] = field(default_factory=lambda: Counter[Cause]())
     running: int = 0
     retries: int = 0
+    _first_at: datetime | None = None
+    _lost_at: datetime | None = None
+    _forecast: Forecast | None = None
+    _earlier: Mapping[UnitName, Outcome] = field(default_factory=dict[UnitName, Outcome])
+    _under_way: dict[UnitName, datetime] = field(default_factory=lambda: dict[UnitName, datetime]())
     _wave_of: dict[UnitName, WaveTally] = field(default_factory=lambda: dict[UnitName, WaveTally]())
     _outcomes: dict[UnitName, Outcome] = field(default_factory=lambda: dict[UnitName, Outcome]())
     _by_name: dict[str, WaveTally] = field(default_factory=lambda: dict[str, WaveTally]())
@@ -113,8 +120,9 @@ class Tally:
                 self._begin(event)
             case WaveStarted(wave=wave, at=at):
                 self.wave(wave).started_at = at
-            case UnitStarted():
+            case UnitStarted(step=step, at=at):
                 self.running += 1
+                self._under_way[step.name] = at
             case UnitRetried():
                 self.retries += 1
             case UnitFinished(outcome=outcome):
@@ -127,6 +135,7 @@ class Tally:
             case RunFinished(at=at):
                 self.finished_at = at
                 self.running = 0
+                self._under_way.clear()
             case WaveHeld() | PlacementIntended():
                 pass
 
@@ -142,8 +151,32 @@ class Tally:
             return 0.0
         return ((self.finished_at or now) - self.started_at).total_seconds()
 
+    def so_far(self) -> SoFar | None:
+        """Return what the run has come to, for whoever looks ahead; None before it begins and once it is over."""
+        if self.started_at is None or self._first_at is None or self._lost_at is None or self.finished_at is not None:
+            return None
+        return SoFar(
+            started_at=self._first_at,
+            begun_at=self.started_at,
+            lost_at=self._lost_at,
+            outcomes={**self._earlier, **self._outcomes}.values(),
+            under_way=dict(self._under_way),
+            forecast=self._forecast,
+        )
+
     def _begin(self, event: RunStarted) -> None:
-        fresh = Tally(run=event.run, verb=event.verb, lost=event.result.lost, to=event.result.to, started_at=event.at)
+        result = event.result
+        fresh = Tally(
+            run=event.run,
+            verb=event.verb,
+            lost=result.lost,
+            to=result.to,
+            started_at=event.at,
+            _first_at=result.started_at,
+            _lost_at=result.lost_at,
+            _forecast=result.forecast,
+            _earlier={outcome.name: outcome for outcome in (*result.units, *result.endpoints)},
+        )
         for each in fields(self):  # a run that goes on is counted anew
             setattr(self, each.name, getattr(fresh, each.name))
         regions = Counter(unit.region for unit in event.result.units if unit.region is not None)
@@ -171,6 +204,7 @@ class Tally:
                     (failure for failure in self.failures if failure.name != outcome.name), KEPT_FAILURES
                 )
         self._outcomes[outcome.name] = outcome
+        self._under_way.pop(outcome.name, None)
         for count in groups:
             count.add(outcome)
         if outcome.state is State.QUARANTINED:

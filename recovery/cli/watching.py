@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recovery.cli import options
+from recovery.cli import completing, options
 from recovery.cli.context import estate_folder, now, state_folder, where
 from recovery.cli.output import note
 from recovery.errors import PlanError
 
 if TYPE_CHECKING:
     from recovery.cli.following import Following
+    from recovery.cli.forecasting import Seeing
     from recovery.model.story import Story
     from recovery.runs import Runs
 
@@ -27,7 +28,10 @@ def register(app: typer.Typer) -> None:
 
 
 def watch(
-    run: Annotated[str | None, typer.Argument(metavar="RUN", help="Name of the run; the newest by default.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", autocompletion=completing.runs, help="Name of the run; the newest by default."),
+    ] = None,
     serve: Annotated[
         str | None,
         typer.Option(
@@ -44,28 +48,33 @@ def watch(
     it sees the page.
     """
     from recovery.cli.following import Following
+    from recovery.cli.forecasting import Watched, blind
     from recovery.processes import LinuxProcesses
     from recovery.runs import Runs
 
-    runs = Runs(state_folder(estate_folder(estate)), LinuxProcesses(where()))
+    folder = estate_folder(estate)
+    runs = Runs(state_folder(folder), LinuxProcesses(where()))
     name = runs.find(run)
     following = Following(runs.folder / name / "journal.jsonl")
     if serve is None:
-        return _in_terminal(runs, name, following)
+        seeing = Watched(folder, runs, name)
+        following.know(seeing.plan)
+        return _in_terminal(runs, name, following, seeing)
     from recovery.cli.liveview import LiveView
     from recovery.cli.serving import serve as serve_view
     from recovery.cli.serving import socket_at
 
     listener = socket_at(serve)
     begun = _begun(runs, name, following)
-    return serve_view(LiveView(following, begun, lambda: runs.is_alive(name), now), listener)
+    seeing = blind if begun.finished else Watched(folder, runs, name)
+    return serve_view(LiveView(following, begun, lambda: runs.is_alive(name), now, seeing), listener)
 
 
-def _in_terminal(runs: Runs, name: str, following: Following) -> int:
+def _in_terminal(runs: Runs, name: str, following: Following, seeing: Seeing) -> int:
     from recovery.cli.progress import shown
     from recovery.cli.summary import lines, show_lines
 
-    with shown() as progress:
+    with shown(seeing) as progress:
         while True:
             alive = runs.is_alive(name)  # before the journal is read: what it wrote last is read then
             for event in following.events():

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from recovery.model.estate import DataCentreName, OfficeName, RegionName, ServiceName, UnitName
+from recovery.model.forecast import Forecast
 
 
 class Cause(StrEnum):
@@ -102,6 +103,7 @@ class RunResult:
         units: In the order of the estate.
         endpoints: Endpoints the run brought up, in the order of their waves.
         services: Services of the run, in the order in which they come back.
+        forecast: How long it was expected to take, before it began; None where nobody has said so.
     """
 
     run: str
@@ -118,3 +120,4 @@ class RunResult:
     units: tuple[Outcome, ...]
     endpoints: tuple[Outcome, ...]
     services: tuple[ServiceTarget, ...]
+    forecast: Forecast | None = None

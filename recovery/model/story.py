@@ -111,6 +111,7 @@ class Story:
     Attributes:
         result: Everything known so far; the exit code is that of the last part that ended.
         finished: Whether the run, or its last part, came to its end.
+        resumed_at: When its last part began; None for a run that was not resumed.
         under_way: Units and endpoints that have begun and have no outcome yet, and when they began.
         retries: Tries that were repeated, by unit or endpoint.
         held: The wave that ended the run; None when none did.
@@ -118,6 +119,7 @@ class Story:
 
     result: RunResult
     finished: bool
+    resumed_at: datetime | None = None
     scene: Scene = NO_SCENE
     waves: tuple[WaveSpan, ...] = ()
     under_way: Mapping[UnitName, datetime] = field(default_factory=dict[UnitName, datetime])

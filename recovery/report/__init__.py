@@ -5,7 +5,15 @@
 
 from __future__ import annotations
 
-from recovery.report.as_json import SCHEMA, from_json, outcome_from_json, outcome_to_json, to_json
+from recovery.report.as_json import (
+    SCHEMA,
+    forecast_from_json,
+    forecast_to_json,
+    from_json,
+    outcome_from_json,
+    outcome_to_json,
+    to_json,
+)
 from recovery.report.as_markdown import to_markdown
 from recovery.report.facts import ServiceActual, Totals, failures_by_cause, service_actuals, totals
 
@@ -14,6 +22,8 @@ __all__ = [
     "ServiceActual",
     "Totals",
     "failures_by_cause",
+    "forecast_from_json",
+    "forecast_to_json",
     "from_json",
     "outcome_from_json",
     "outcome_to_json",

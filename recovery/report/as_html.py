@@ -11,15 +11,14 @@ from functools import cache
 from html import escape
 
 from recovery.model.story import Story
-from recovery.report.expected import Expected
 from recovery.report.page import FOLDER, nodes, page_parts
 from recovery.report.text import printable
 from recovery.report.tree import Node, write
 
 
-def to_html(story: Story, expected: Expected | None = None) -> str:
+def to_html(story: Story) -> str:
     """Return the report of a run as HTML; the same story gives the same bytes."""
-    parts = page_parts(story, at=story.result.finished_at, is_live=False, expected=expected)
+    parts = page_parts(story, at=story.result.finished_at)
     return document(story, nodes(parts))
 
 

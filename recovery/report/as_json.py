@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 
 from recovery.errors import StoredReportError
 from recovery.model.estate import DataCentreName, OfficeName, RegionName, ServiceName, UnitName
+from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
 from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, State
 from recovery.report.facts import service_actuals, totals
 
@@ -39,8 +40,39 @@ def to_json(result: RunResult) -> dict[str, object]:
         "exit_code": result.exit_code,
         "totals": asdict(totals(result.units)),
         "services": [asdict(actual) for actual in service_actuals(result)],
+        "forecast": None if result.forecast is None else forecast_to_json(result.forecast),
         "endpoints": [outcome_to_json(outcome) for outcome in result.endpoints],
         "units": [outcome_to_json(outcome) for outcome in result.units],
+    }
+
+
+def forecast_to_json(made: Forecast) -> dict[str, object]:
+    """Return a forecast as plain values; moments are seconds from the start of the run."""
+    return {
+        "seconds": round(made.seconds, 3),
+        "parallel": made.parallel,
+        "steps": made.steps,
+        "steps_known": made.known,
+        "waves": [
+            {
+                "name": wave.name,
+                "steps": wave.steps,
+                "starts_s": round(wave.starts_s, 3),
+                "ends_s": round(wave.ends_s, 3),
+            }
+            for wave in made.waves
+        ],
+        "services": [
+            {
+                "name": service.name,
+                "ends_s": round(service.ends_s, 3),
+                "rto_s": service.rto_s,
+                "lost_s": round(service.lost_s, 3),
+                "met": service.is_met,
+                "holds_with": service.holds_with,
+            }
+            for service in made.services
+        ],
     }
 
 
@@ -101,7 +133,17 @@ def from_json(document: object) -> RunResult:
             )
             for service in report.members("services")
         ),
+        forecast=report.forecast_or_none("forecast"),
     )
+
+
+def forecast_from_json(document: object) -> Forecast:
+    """Read a forecast.
+
+    Raises:
+        StoredReportError: It is not one.
+    """
+    return _to_forecast(_Fields(document, "forecast"))
 
 
 def outcome_from_json(document: object) -> Outcome:
@@ -111,6 +153,33 @@ def outcome_from_json(document: object) -> Outcome:
         StoredReportError: It is not that.
     """
     return _to_outcome(_Fields(document, "outcome"))
+
+
+def _to_forecast(fields: _Fields) -> Forecast:
+    return Forecast(
+        waves=tuple(
+            WaveForecast(
+                name=wave.text("name"),
+                steps=int(wave.number("steps")),
+                starts_s=wave.number("starts_s"),
+                ends_s=wave.number("ends_s"),
+            )
+            for wave in fields.members("waves")
+        ),
+        services=tuple(
+            ServiceForecast(
+                name=ServiceName(service.text("name")),
+                ends_s=service.number("ends_s"),
+                rto_s=int(service.number("rto_s")),
+                lost_s=service.number("lost_s"),
+                holds_with=service.count_or_none("holds_with"),
+            )
+            for service in fields.members("services")
+        ),
+        parallel=int(fields.number("parallel")),
+        known=int(fields.number("steps_known")),
+        steps=int(fields.number("steps")),
+    )
 
 
 def _to_outcome(fields: _Fields) -> Outcome:
@@ -162,6 +231,9 @@ class _Fields:
             raise self._wrong(key, "a number")
         return value
 
+    def count_or_none(self, key: str) -> int | None:
+        return None if self._get(key) is None else int(self.number(key))
+
     def moment(self, key: str) -> datetime:
         try:
             moment = datetime.fromisoformat(self.text(key))
@@ -181,6 +253,11 @@ class _Fields:
             return words(self.text(key))
         except ValueError:
             raise self._wrong(key, "one of " + ", ".join(words)) from None
+
+    def forecast_or_none(self, key: str) -> Forecast | None:
+        """Reports made before there were forecasts have no such field."""
+        value = self._values.get(key)
+        return None if value is None else _to_forecast(_Fields(value, f"{self._path}.{key}"))
 
     def members(self, key: str) -> list[_Fields]:
         value = self._get(key)

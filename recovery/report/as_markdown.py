@@ -6,15 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from recovery.model.outcome import Outcome, RunResult, State
+from recovery.model.story import Story
 from recovery.report.advice import ADVICE, AGAIN, VERIFY_AGAIN, exit_meaning
-from recovery.report.facts import (
-    ServiceActual,
-    by_region,
-    failures_by_cause,
-    service_actuals,
-    slowest,
-    totals,
-)
+from recovery.report.facts import by_region, failures_by_cause, service_actuals, slowest, totals
+from recovery.report.foresight import back_after, compared, told
 from recovery.report.text import counted, duration, markdown
 
 LISTED = 20
@@ -23,20 +18,23 @@ LISTED = 20
 SLOWEST = 5
 
 
-def to_markdown(result: RunResult) -> str:
-    """Return the report of a run as Markdown; the same result gives the same bytes."""
+def to_markdown(story: Story) -> str:
+    """Return the report of a run as Markdown; the same story gives the same bytes."""
+    result = story.result
     sections = (
-        _head(result),
+        _head(story),
         _totals(result),
-        _services(service_actuals(result)),
+        _services(result),
         _failures(result),
+        _waves(story),
         _regions(result),
         _slowest(result),
     )
     return "\n".join(line for section in sections for line in section)
 
 
-def _head(result: RunResult) -> Iterator[str]:
+def _head(story: Story) -> Iterator[str]:
+    result = story.result
     total = totals(result.units)
     yield f"# {markdown(result.estate_name)}: {total.verified:,} of {counted(total.units, 'unit')} verified"
     yield ""
@@ -46,13 +44,16 @@ def _head(result: RunResult) -> Iterator[str]:
             f"Time to recover counts from {_moment(result.lost_at)}."
         )
         yield ""
-    took = duration((result.finished_at - result.started_at).total_seconds())
+    took_s = (result.finished_at - result.started_at).total_seconds()
     yield (
         f"Run {markdown(result.run)} (pulih {markdown(result.verb)}) began {_moment(result.started_at)} "
-        f"and took {took}. "
+        f"and took {duration(took_s)}. "
         f"Exit code {result.exit_code}: {exit_meaning(result.exit_code)}."
     )
     yield ""
+    if result.forecast is not None:
+        yield told(result.forecast, took_s if story.finished and story.resumed_at is None else None)
+        yield ""
 
 
 def _totals(result: RunResult) -> Iterator[str]:
@@ -77,23 +78,47 @@ def _totals(result: RunResult) -> Iterator[str]:
         yield ""
 
 
-def _services(actuals: Sequence[ServiceActual]) -> Iterator[str]:
+def _services(result: RunResult) -> Iterator[str]:
+    actuals = service_actuals(result)
     if not actuals:
         return
+    forecast_s = back_after(result.forecast)
     yield "## Time to recover, by service"
     yield ""
     yield from _table(
-        ("Service", "Objective", "Actual", "Met"),
+        ("Service", "Objective", "Actual", "Met", *(["Forecast"] if forecast_s else [])),
         [
             (
                 markdown(actual.title or actual.name),
                 duration(actual.rto_s),
                 duration(actual.actual_s),
                 "yes" if actual.met else "**no**",
+                *([_forecast(forecast_s.get(actual.name), actual.actual_s)] if forecast_s else []),
             )
             for actual in actuals
         ],
     )
+
+
+def _waves(story: Story) -> Iterator[str]:
+    """Set each wave's end beside its forecast."""
+    made = story.result.forecast
+    if made is None:
+        return
+    ended = {span.name: span.finished_at for span in story.waves}
+    yield "## Forecast and actual, by wave"
+    yield ""
+    rows: list[tuple[str, ...]] = []
+    for wave in made.waves:
+        at = ended.get(wave.name)
+        ended_s = None if at is None else (at - story.result.started_at).total_seconds()
+        rows.append((markdown(wave.name), f"{wave.steps:,}", duration(ended_s), _forecast(wave.ends_s, ended_s)))
+    yield from _table(("Wave", "Steps", "Ended after", "Forecast"), rows)
+
+
+def _forecast(expected_s: float | None, actual_s: float | None) -> str:
+    comparison = compared(actual_s, expected_s)
+    return f"{duration(expected_s)} ({comparison})" if comparison else duration(expected_s)
 
 
 def _failures(result: RunResult) -> Iterator[str]:

@@ -13,12 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from recovery.model.estate import OfficeName
+from recovery.model.forecast import Forecast
 from recovery.model.outcome import Cause, Outcome, State
 from recovery.model.story import Story
 from recovery.report.advice import ADVICE, exit_meaning, what_next
 from recovery.report.atlas import atlas, land_path
-from recovery.report.expected import Expected
 from recovery.report.facts import ServiceActual, by_region, failures_by_cause, service_actuals, slowest, totals
+from recovery.report.foresight import back_after, compared, told, warned
 from recovery.report.marks import Mark, counted_marks, mark
 from recovery.report.text import counted, duration, printable
 from recovery.report.timeline import Axis, wave_rows
@@ -42,7 +43,9 @@ class ServiceRow:
     Attributes:
         verdict: What people read.
         share: How much of the objective was used, 0 to 100.
-        expected_s: Seconds that were forecast; None without a forecast.
+        forecast_s: Seconds that were forecast; None without a forecast.
+        expected_s: Seconds after which it is now expected back; None when it is, or will not be.
+        compared: How what it took compares with the forecast.
     """
 
     actual: ServiceActual
@@ -51,19 +54,23 @@ class ServiceRow:
     mark: Mark
     verdict: str
     share: float
+    forecast_s: float | None
     expected_s: float | None
+    compared: str
 
 
-def page_parts(story: Story, *, at: datetime, is_live: bool, expected: Expected | None) -> dict[str, str]:
+def page_parts(story: Story, *, at: datetime, is_live: bool = False, outlook: Forecast | None = None) -> dict[str, str]:
     """Render the parts of a run's page as HTML, by name, in their order.
 
     Args:
         story: The run.
         at: The moment that a run without an end has come to.
         is_live: Whether the page goes on changing.
-        expected: What was forecast; None for nothing.
+        outlook: How the rest of it is expected to go; None when nobody can tell.
     """
-    result, axis = story.result, Axis.of(story, at)
+    result, axis = story.result, Axis.of(story, at, outlook)
+    took_s = ((result.finished_at if story.finished else at) - result.started_at).total_seconds()
+    is_whole = story.finished and story.resumed_at is None
     everything = (*result.endpoints, *result.units)
     skipped = [outcome for outcome in everything if outcome.state is State.SKIPPED]
     drawn = atlas(story)
@@ -76,20 +83,23 @@ def page_parts(story: Story, *, at: datetime, is_live: bool, expected: Expected 
         "marks": [(each, sum(m is each for m in _marks(story))) for each in reversed(Mark)],
         "endpoints": (sum(one.is_verified for one in result.endpoints), len(result.endpoints)),
         "verdict": _verdict(story, is_live=is_live),
-        "took": duration(((result.finished_at if story.finished else at) - result.started_at).total_seconds()),
+        "took": duration(took_s),
+        "left": None if outlook is None else duration(outlook.seconds - took_s),
+        "forecast": result.forecast,
+        "forecast_told": "" if result.forecast is None else told(result.forecast, took_s if is_whole else None),
         "exit_meaning": exit_meaning(result.exit_code),
-        "steps": list(what_next(story, is_live=is_live)),
+        "steps": [*what_next(story, is_live=is_live), *([] if outlook is None else warned(outlook, result.run))],
         "groups": [(cause, ADVICE[cause], members) for cause, members in failures_by_cause(everything)],
         "skipped": skipped,
         "not_started": [outcome for outcome in everything if outcome.state is State.NOT_STARTED],
         "offices": {place.name: place for place in story.scene.offices},
-        "services": list(_services(story, expected)),
+        "services": list(_services(story, outlook)),
         "atlas": drawn,
         "office_counts": counted_marks(drawn.offices.values()),
         "land": land_path,
         "axis": axis,
-        "waves": wave_rows(story, axis, at, expected),
-        "expected": expected,
+        "waves": wave_rows(story, axis, at, outlook),
+        "outlook": outlook,
         "slowest": slowest(result.units, SLOWEST),
         "regions": by_region(result.units),
         "retried": _retried(story),
@@ -114,7 +124,7 @@ def _environment() -> Environment:
     )
     cast(dict[str, object], made.globals).update(Mark=Mark, LISTED=LISTED, mark=mark, title_of=_title_of)
     cast(dict[str, object], made.filters).update(
-        duration=duration, moment=_moment, counted=counted, number="{:,}".format
+        compared=compared, duration=duration, moment=_moment, counted=counted, number="{:,}".format
     )
     return made
 
@@ -153,8 +163,9 @@ def _verdict(story: Story, *, is_live: bool) -> tuple[Mark, str]:
     return Mark.FAILED, meaning[0].upper() + meaning[1:]
 
 
-def _services(story: Story, expected: Expected | None) -> Iterator[ServiceRow]:
+def _services(story: Story, outlook: Forecast | None) -> Iterator[ServiceRow]:
     result = story.result
+    forecast_s, expected_s = back_after(result.forecast), back_after(outlook)
     for actual in service_actuals(result):
         members = [one for one in (*result.endpoints, *result.units) if one.service == actual.name]
         done = sum(one.is_verified for one in members)
@@ -172,7 +183,9 @@ def _services(story: Story, expected: Expected | None) -> Iterator[ServiceRow]:
             mark=verdict[0],
             verdict=verdict[1],
             share=round(max(share, 0.5) if actual.actual_s is not None else 0.0, 1),
-            expected_s=None if expected is None else expected.services.get(actual.name),
+            forecast_s=forecast_s.get(actual.name),
+            expected_s=expected_s.get(actual.name) if actual.actual_s is None else None,
+            compared=compared(actual.actual_s, forecast_s.get(actual.name)),
         )
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from recovery.model.estate import UnitName
+from recovery.model.forecast import Forecast
 from recovery.model.outcome import Outcome
 from recovery.model.story import Story, WaveSpan, WaveSteps
-from recovery.report.expected import Expected
 from recovery.report.marks import Mark, in_words, mark, worst
 from recovery.report.text import duration
 
@@ -29,10 +29,21 @@ class Axis:
     seconds: float
 
     @staticmethod
-    def of(story: Story, at: datetime) -> Axis:
-        """Return the axis that a run needs up to a moment."""
+    def of(story: Story, at: datetime, outlook: Forecast | None = None) -> Axis:
+        """Return the axis that a run needs up to a moment, and to its forecast end if that is not far off.
+
+        Args:
+            story: The run.
+            at: The moment.
+            outlook: How the rest is expected to go.
+        """
         start = story.result.started_at
         needed = (max(story.result.finished_at, at) - start).total_seconds()
+        forecast = story.result.forecast
+        if outlook is not None:
+            needed = max(needed, outlook.seconds)
+        if forecast is not None and forecast.seconds <= 2 * needed:
+            needed = max(needed, forecast.seconds)
         ends = (*_ENDS_S, *(hours * 3600 for hours in _HOURS))
         return Axis(start=start, seconds=next((end for end in ends if end >= needed), needed))
 
@@ -81,7 +92,10 @@ class WaveRow:
 
     Attributes:
         bars: Each time that it ran.
-        expected: Where it was forecast to end; None without a forecast.
+        ended_s: From the start of the run to its end, seconds; None while it has none.
+        forecast_s: When it was forecast to end, counted the same way; None without a forecast.
+        expected_s: When it is now expected to end, counted the same way; None for one that has ended.
+        mark_at: Where on the axis it was forecast to end, or is expected to; None for nowhere.
         note: Why it was held, or that it did not pass; empty otherwise.
     """
 
@@ -92,28 +106,48 @@ class WaveRow:
     total: int
     took: str
     bars: tuple[Bar, ...]
-    expected: float | None
+    ended_s: float | None
+    forecast_s: float | None
     expected_s: float | None
+    mark_at: float | None
     note: str
     units: tuple[UnitRow, ...]
 
 
-def wave_rows(story: Story, axis: Axis, at: datetime, expected: Expected | None) -> tuple[WaveRow, ...]:
+def wave_rows(story: Story, axis: Axis, at: datetime, outlook: Forecast | None) -> tuple[WaveRow, ...]:
     """Return the waves of a run in their order, as far as the run's record knows them."""
     outcomes = {outcome.name: outcome for outcome in (*story.result.endpoints, *story.result.units)}
+    forecast_s, expected_s = (
+        {} if made is None else {wave.name: wave.ends_s for wave in made.waves}
+        for made in (story.result.forecast, outlook)
+    )
     return tuple(
-        _wave_row(wave, [outcomes[name] for name in wave.steps if name in outcomes], story, axis, at, expected)
+        _wave_row(
+            wave,
+            [outcomes[name] for name in wave.steps if name in outcomes],
+            story,
+            axis,
+            at,
+            (forecast_s.get(wave.name), expected_s.get(wave.name)),
+        )
         for wave in story.scene.waves
     )
 
 
 def _wave_row(
-    wave: WaveSteps, members: Sequence[Outcome], story: Story, axis: Axis, at: datetime, expected: Expected | None
+    wave: WaveSteps,
+    members: Sequence[Outcome],
+    story: Story,
+    axis: Axis,
+    at: datetime,
+    ends_s: tuple[float | None, float | None],
 ) -> WaveRow:
     spans = [span for span in story.waves if span.name == wave.name]
     marks = [mark(member, story) for member in members]
     state = _state(spans, marks)
-    expected_s = None if expected is None else expected.waves.get(wave.name)
+    forecast_s, expected_s = ends_s
+    ended = spans[-1].finished_at if spans else None
+    marked_s = forecast_s if forecast_s is not None else expected_s
     return WaveRow(
         name=wave.name,
         mark=state,
@@ -124,8 +158,10 @@ def _wave_row(
         bars=tuple(
             _bar(axis, span.started_at, span.finished_at or _until(story, at), _passing(span)) for span in spans
         ),
-        expected=None if expected_s is None else axis.at(expected_s),
-        expected_s=expected_s,
+        ended_s=None if ended is None else (ended - axis.start).total_seconds(),
+        forecast_s=forecast_s,
+        expected_s=expected_s if ended is None else None,
+        mark_at=None if marked_s is None or marked_s > axis.seconds else axis.at(marked_s),
         note=next((span.held for span in reversed(spans) if span.held), ""),
         units=tuple(_unit_row(member, story, axis, at) for member in members),
     )

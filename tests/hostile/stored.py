@@ -22,6 +22,7 @@ from recovery.lab import manage
 from recovery.lease import Holder
 from recovery.model.estate import DataCentreName, OfficeName, RegionName, ServiceName, UnitName
 from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, State
+from recovery.model.story import Story
 from recovery.plan import recovery
 from recovery.plan import to_json as plan_to_json
 from recovery.protocol import parse_receipt
@@ -107,7 +108,7 @@ RESULT = RunResult(
 
 def _told(result: RunResult) -> None:
     shown(json_text(to_json(result)))
-    shown(to_markdown(result))
+    shown(to_markdown(Story(result=result, finished=True)))
     for line, _ in summary_lines(result):
         shown(line)
         assert "\n" not in line

@@ -43,7 +43,9 @@ def test_a_miss_is_told_with_the_number_of_connections_that_holds(estate: Path, 
     said = pulih(capsys, "plan", "--estate", estate, "--parallel", 1).out.splitlines()
     at = next(place for place, line in enumerate(said) if line.startswith("Forecast: "))
     assert said[at + 1].startswith("time will miss its RTO of 3.0 s by ")
-    assert said[-1] == "With `--parallel 2` every RTO holds"
+    assert said[at + 1].endswith("; with `--parallel 2` it holds")
+    with_two = pulih(capsys, "plan", "--estate", estate, "--parallel", 2).out
+    assert "time will miss" not in with_two
 
 
 def test_an_edited_journal_is_left_out_of_the_forecast_and_holds_up_no_plan(

@@ -22,6 +22,8 @@ from tests.stories import at
 
 Capture = pytest.CaptureFixture[str]
 PASSPORT = UnitName("airport-passport")
+BEGUN = 2
+"""Lines of a journal from which on its run has begun: the forecast, then the beginning."""
 
 
 @pytest.fixture
@@ -115,10 +117,10 @@ def a_view(path: Path, now: list[datetime], alive: list[bool]) -> LiveView:
 
 def test_news_travels_as_changes_much_smaller_than_the_page(journal: Path, tmp_path: Path) -> None:
     write, now, alive = grown(journal, tmp_path), [at(0)], [True]
-    view = a_view(write(1), now, alive)
+    view = a_view(write(BEGUN), now, alive)
     assert view.version == 1
     assert "Under way" in view.page()
-    for count in range(2, len(journal.read_bytes().splitlines())):
+    for count in range(BEGUN + 1, len(journal.read_bytes().splitlines())):
         write(count)
         view.refresh()
     changes = view.since(1)
@@ -129,7 +131,7 @@ def test_news_travels_as_changes_much_smaller_than_the_page(journal: Path, tmp_p
 
 def test_without_news_nothing_travels_but_the_time(journal: Path, tmp_path: Path) -> None:
     now, alive = [at(0)], [True]
-    view = a_view(grown(journal, tmp_path)(1), now, alive)
+    view = a_view(grown(journal, tmp_path)(BEGUN), now, alive)
     view.refresh()
     assert view.version == 1
     now[0] = at(3600 * 24 * 400)
@@ -157,8 +159,8 @@ def test_a_browser_that_missed_too_much_is_told_to_load_the_page_again(
 ) -> None:
     monkeypatch.setattr(liveview, "KEPT_BYTES", 1)
     write = grown(journal, tmp_path)
-    view = a_view(write(1), [at(0)], [True])
-    for count in (3, 5, 7):
+    view = a_view(write(BEGUN), [at(0)], [True])
+    for count in (4, 6, 8):
         write(count)
         view.refresh()
     assert view.version == 4
@@ -170,8 +172,8 @@ def test_a_browser_that_missed_too_much_is_told_to_load_the_page_again(
 
 def test_changes_are_json_on_one_line(journal: Path, tmp_path: Path) -> None:
     write = grown(journal, tmp_path)
-    view = a_view(write(1), [at(0)], [True])
-    write(6)
+    view = a_view(write(BEGUN), [at(0)], [True])
+    write(7)
     view.refresh()
     for _, change in view.since(1) or ():
         assert "\n" not in change

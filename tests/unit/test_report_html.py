@@ -18,10 +18,9 @@ from recovery.model.estate import OfficeName, RegionName, UnitName
 from recovery.model.outcome import RunResult, State
 from recovery.model.story import NO_SCENE, OfficePlace, Scene, Story, WaveSteps
 from recovery.report.as_html import to_html
-from recovery.report.expected import Expected
 from recovery.report.page import nodes, page_parts
 from recovery.report.tree import Element, Node, parse
-from tests.stories import BORDER, HOSTILE, OFFICES, PASSPORT, at, every_ending, outcome, run
+from tests.stories import BORDER, HOSTILE, OFFICES, a_forecast, at, every_ending, forecast_of, outcome, run
 from tests.unit.test_report import results
 
 nasty = st.text(alphabet=st.sampled_from("<>&\"'/=` ab\u202e\u2028\x00\x1b;{}%"), max_size=24)
@@ -164,13 +163,31 @@ def test_a_service_is_set_against_its_objective() -> None:
 
 
 def test_a_forecast_is_shown_where_there_is_one() -> None:
-    expected = Expected(services={PASSPORT: 9.0}, waves={"passport": 8.0})
-    without, with_it = to_html(every_ending()), to_html(every_ending(), expected)
+    story = forecast_of(every_ending(), {"border-crossing": 5.0, "passport": 8.0}, lost_s=1.0)
+    without, with_it = to_html(every_ending()), to_html(story)
     assert "Forecast" not in text(body(without))
+    assert "; it took 16 s, 100 % longer." in text(body(with_it))
+    assert "Border crossing✓met4.0 s30 min6.0 s 33 % shorter2 of 2" in section(with_it, "services")
     assert "12 s9.0 s1 of 4" in section(with_it, "services")
-    assert "Forecast end" in section(with_it, "timeline")
+    assert "3.0 s4.0 s5.0 s 20 % shorter" in section(with_it, "timeline")
     lines = [attributes["d"] for _, attributes, _ in elements(body(with_it)) if attributes.get("class") == "expected"]
-    assert lines == ["M400.0 0v10"]
+    assert lines == ["M25.0 0v10", "M250.0 0v10", "M400.0 0v10"]
+
+
+def test_while_it_runs_a_page_says_what_is_left_what_will_be_missed_and_with_what_it_would_hold() -> None:
+    story = replace(every_ending(), finished=False)
+    outlook = a_forecast(story, {"border-crossing": 4.0, "passport": 732.0}, holds_with=128)
+    told = text(nodes(page_parts(story, at=at(12), is_live=True, outlook=outlook)))
+    assert "Has taken 12 s; about 12 min to go." in told
+    assert "passport will miss its RTO of 12 s by 12 min; with `--parallel 128` it holds:" in told
+    run_name = story.result.run
+    assert f"pulih cancel {run_name} && pulih resume {run_name} --parallel 128" in told
+    assert "border-crossing will" not in told
+    assert "Passport✕not met-12 s12 min 12 s1 of 4" in told
+    none = a_forecast(story, {"border-crossing": 4.0, "passport": 732.0})
+    told = text(nodes(page_parts(story, at=at(12), is_live=True, outlook=none)))
+    assert "passport will miss its RTO of 12 s by 12 min, with any number of connections." in told
+    assert "--parallel" not in told
 
 
 def test_waves_and_units_stand_on_the_timeline() -> None:
@@ -198,7 +215,7 @@ def test_a_city_that_is_not_known_is_listed_and_not_guessed() -> None:
 @pytest.mark.parametrize("is_live", [True, False])
 def test_a_run_without_an_end_says_so(is_live: bool) -> None:
     story = replace(every_ending(), finished=False, under_way={UnitName("late"): at(15)})
-    parts = page_parts(story, at=at(17), is_live=is_live, expected=None)
+    parts = page_parts(story, at=at(17), is_live=is_live)
     told = text(nodes(parts))
     assert ("Under way" if is_live else "Broken off before its end") in told
     assert ("pulih cancel" in told, "pulih resume" in told) == (is_live, not is_live)
@@ -220,4 +237,4 @@ def test_the_whole_estate_stays_readable_and_small() -> None:
 
 def test_a_live_page_counts_to_the_moment_that_it_is_given() -> None:
     story = replace(every_ending(), finished=False)
-    assert "Has taken 1 min 39 s" in text(nodes(page_parts(story, at=at(99), is_live=True, expected=None)))
+    assert "Has taken 1 min 39 s" in text(nodes(page_parts(story, at=at(99), is_live=True)))

@@ -7,7 +7,8 @@ import pytest
 from recovery.model.outcome import Cause, State
 from recovery.report import to_markdown
 from recovery.report.text import duration, markdown, printable
-from tests.unit.test_report import BORDER, outcome, result
+from tests.stories import every_ending, forecast_of
+from tests.unit.test_report import BORDER, outcome, page_of, result
 
 PARTIAL = """\
 # nusantara: 2 of 5 units verified
@@ -89,17 +90,17 @@ def test_a_partial_recovery_reads_like_this() -> None:
         endpoints=(outcome("border-crossing-cloud-1", service=BORDER, region=None, seconds=12),),
         exit_code=3,
     )
-    assert to_markdown(run) == PARTIAL
+    assert page_of(run) == PARTIAL
 
 
 def test_a_full_recovery_names_no_failure() -> None:
-    page = to_markdown(result(outcome("a"), outcome("b", service=BORDER)))
+    page = page_of(result(outcome("a"), outcome("b", service=BORDER)))
     assert page.startswith("# nusantara: 2 of 2 units verified\n")
     assert "Not verified" not in page
 
 
 def test_a_long_list_of_failures_is_cut_and_says_so() -> None:
-    page = to_markdown(result(*(outcome(f"u{number:02d}", State.QUARANTINED, seconds=0) for number in range(25))))
+    page = page_of(result(*(outcome(f"u{number:02d}", State.QUARANTINED, seconds=0) for number in range(25))))
     assert "### timeout (25)" in page
     assert "| u19 |" in page
     assert "| u20 |" not in page
@@ -159,3 +160,16 @@ def test_what_could_act_on_a_terminal_is_written_out(text: str, shown: str) -> N
 )
 def test_a_duration_is_written_in_its_two_largest_units(seconds: float | None, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_the_forecast_stands_beside_what_came_by_service_and_by_wave() -> None:
+    story = forecast_of(every_ending(), {"border-crossing": 2.0, "passport": 8.0})
+    page = to_markdown(story)
+    assert (
+        "Forecast before it began: 8.0 s with 64 at once, by earlier runs for 3 of 6 steps, by defaults for the "
+        "others; it took 16 s, 100 % longer."
+    ) in page
+    assert "| Border crossing | 30 min | 4.0 s | yes | 2.0 s (100 % longer) |" in page
+    assert "| Passport | 12 s | - | **no** | 8.0 s |" in page
+    assert "| border-crossing | 1 | 4.0 s | 2.0 s (100 % longer) |" in page
+    assert "Forecast" not in to_markdown(every_ending())

@@ -9,10 +9,9 @@ import pytest
 from recovery.model.estate import UnitName
 from recovery.model.story import WaveSpan
 from recovery.report.advice import what_next
-from recovery.report.expected import Expected
 from recovery.report.marks import Mark
 from recovery.report.timeline import LENGTH, Axis, Bar, wave_rows
-from tests.stories import at, every_ending, outcome, run
+from tests.stories import a_forecast, at, every_ending, forecast_of, outcome, run
 
 
 @pytest.mark.parametrize(("end_s", "seconds"), [(0, 2), (16, 20), (20, 20), (20.1, 40), (5000, 5400), (3e6, 3e6)])
@@ -41,13 +40,36 @@ def test_a_unit_under_way_reaches_to_now() -> None:
 
 def test_a_wave_says_whether_it_passed_and_what_was_expected_of_it() -> None:
     story = every_ending()
-    rows = wave_rows(story, Axis.of(story, at(16)), at(16), Expected(services={}, waves={"passport": 8.0}))
+    story = forecast_of(story, {"border-crossing": 3.0, "passport": 8.0})
+    rows = wave_rows(story, Axis.of(story, at(16)), at(16), None)
     passport = rows[-1]
     assert (passport.mark, passport.done, passport.total) == (Mark.FAILED, 1, 4)
     assert passport.bars == (Bar(250, 550, Mark.FAILED),)
-    assert (passport.expected, passport.expected_s, rows[0].expected) == (400, 8.0, None)
+    assert (passport.mark_at, passport.forecast_s, passport.ended_s, passport.expected_s) == (400, 8.0, 16.0, None)
     assert passport.note == "2 of 4 failed, 1 allowed"
     assert rows[0].bars == (Bar(0, 50, Mark.DONE),)
+
+
+def test_a_wave_that_goes_on_says_when_it_is_now_expected_to_end_and_the_axis_reaches_there() -> None:
+    story = every_ending()
+    under_way = replace(story.waves[-1], finished_at=None, passed=None)
+    story = replace(story, finished=False, waves=(*story.waves[:-1], under_way))
+    outlook = a_forecast(story, {"border-crossing": 4.0, "passport": 50.0})
+    axis = Axis.of(story, at(16), outlook)
+    assert axis.seconds == 60
+    border, passport = wave_rows(story, axis, at(16), outlook)[1:]
+    assert (border.expected_s, border.ended_s) == (None, 4.0)
+    assert (passport.expected_s, passport.ended_s, passport.mark_at) == (50.0, None, 833.3)
+
+
+@pytest.mark.parametrize(("forecast_s", "axis_s", "mark_at"), [(30.0, 40, 750), (33.0, 20, None)])
+def test_a_forecast_that_was_far_off_does_not_squeeze_the_timeline(
+    forecast_s: float, axis_s: float, mark_at: float | None
+) -> None:
+    story = forecast_of(every_ending(), {"passport": forecast_s})
+    axis = Axis.of(story, at(16))
+    assert axis.seconds == axis_s
+    assert wave_rows(story, axis, at(16), None)[-1].mark_at == mark_at
 
 
 def test_a_wave_that_runs_is_under_way_and_one_that_ran_twice_has_two_bars() -> None:
