@@ -1,8 +1,8 @@
 """How long a plan will take, wave by wave and service by service. Pure.
 
 The plan is played, not computed by a formula: waves in their order, canaries before the rest, everybody within the same
-limits as in a run (`slots.Places`). What a step takes is what steps of its kind and class of line took in an earlier
-run on this estate; where none did, a default made from what is declared of its line. Nothing fails in a forecast, and
+limits as in a run (`slots.Places`). What a step takes is what steps of its kind and class of line took in earlier
+runs on this estate; where none did, a default made from what is declared of its line. Nothing fails in a forecast, and
 nobody is asked.
 """
 
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from statistics import fmean
 
 from recovery.model.estate import Estate, Link, LinkName, ServiceName, UnitName
 from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
@@ -29,6 +30,10 @@ WORK_S = 2.0
 """What a host itself takes to stage, validate, swap, reload and probe, seconds: nginx, nftables and chrony restart."""
 BUNDLE_KBIT = 160
 """An ordinary bundle of 20 KiB, kilobits."""
+
+
+AVERAGED = 5
+"""Earlier runs that a duration is the mean of, at most: a run on a busy day tells little of the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +117,10 @@ def services_of(
 
 
 def observed(results: Iterable[RunResult], estate: Estate) -> History:
-    """Return what runs took, by class: of each class the run that saw most of it, the first one among equals.
+    """Return what runs took, by class: of each class the runs that saw most of it, the newest of them on average.
 
-    Only steps that were sent a bundle count; to find one in place takes less.
+    The n-th step of a class is set with the n-th of the other runs, so that what is slow in every run stays where it
+    is, and what was slow once counts little. Only steps that were sent a bundle count; to find one in place takes less.
 
     Args:
         results: Of earlier runs on this estate, the newest first.
@@ -124,7 +130,7 @@ def observed(results: Iterable[RunResult], estate: Estate) -> History:
         unit.name: (estate.service[unit.service].unit_kind or "", office.link) for _, office, unit in estate.places()
     }
     classes |= {endpoint.name: (ENDPOINT_KIND, LinkName.FIBRE) for endpoint in estate.endpoint.values()}
-    best: dict[Class, list[float]] = {}
+    best: dict[Class, list[list[float]]] = {}
     for result in results:
         seen: dict[Class, list[float]] = {}
         outcomes: tuple[Outcome, ...] = (*result.endpoints, *result.units)
@@ -132,9 +138,12 @@ def observed(results: Iterable[RunResult], estate: Estate) -> History:
             if outcome.state is State.VERIFIED and outcome.name in classes:
                 seen.setdefault(classes[outcome.name], []).append(outcome.seconds)
         for key, seconds in seen.items():
-            if len(seconds) > len(best.get(key, ())):
-                best[key] = seconds
-    return History(seconds=best)
+            of_most = best.setdefault(key, [seconds])
+            if len(seconds) > len(of_most[0]):
+                best[key] = [seconds]
+            elif len(seconds) == len(of_most[0]) and of_most[-1] is not seconds and len(of_most) < AVERAGED:
+                of_most.append(seconds)
+    return History(seconds={key: [fmean(nth) for nth in zip(*of_most, strict=True)] for key, of_most in best.items()})
 
 
 def class_of(step: Step) -> Class:

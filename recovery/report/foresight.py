@@ -41,7 +41,7 @@ def warned(outlook: Forecast, run: str) -> Iterator[Next]:
                 yield Next(f"{said}, with any number of connections.")
             else:
                 command = f"pulih cancel {run} && pulih resume {run} --parallel {service.holds_with}"
-                yield Next(f"{said}; with `--parallel {service.holds_with}` it holds:", command)
+                yield Next(f"{said}; with --parallel {service.holds_with} it holds:", command)
 
 
 def compared(actual_s: float | None, expected_s: float | None) -> str:

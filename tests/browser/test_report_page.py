@@ -11,9 +11,10 @@ import pytest
 
 from recovery.model.estate import OfficeName
 from recovery.model.story import Scene, Story, WaveSteps
-from recovery.report.as_html import to_html
+from recovery.report.as_html import document, to_html
+from recovery.report.page import nodes, page_parts
 from tests.browser.chromium import Browser, browser
-from tests.stories import HOSTILE, OFFICES, every_ending, outcome, run
+from tests.stories import HOSTILE, OFFICES, a_forecast, at, every_ending, forecast_of, outcome, run
 
 WIDTHS = (360, 800, 1400)
 
@@ -32,10 +33,25 @@ def whole_estate() -> Story:
     return replace(every_ending(), result=run(*units), scene=Scene(title="All", offices=offices, waves=waves))
 
 
-@pytest.fixture(params=[every_ending, whole_estate], ids=["every-ending", "whole-estate"])
+def forecast_run() -> Story:
+    """A run with a forecast, of which all columns are there."""
+    return forecast_of(every_ending(), {"border-crossing": 5.0, "passport": 8.0}, holds_with=128)
+
+
+def under_way() -> str:
+    """The page of a run that goes on, and will miss an objective."""
+    story = replace(forecast_run(), finished=False)
+    outlook = a_forecast(story, {"border-crossing": 4.0, "passport": 732.0}, holds_with=128)
+    return document(story, nodes(page_parts(story, at=at(12), is_live=True, outlook=outlook)))
+
+
+@pytest.fixture(
+    params=[lambda: to_html(forecast_run()), lambda: to_html(whole_estate()), under_way],
+    ids=["every-ending", "whole-estate", "under-way"],
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     page = tmp_path / "report.html"
-    page.write_text(to_html(request.param()), encoding="utf-8")
+    page.write_text(request.param(), encoding="utf-8")
     return page.as_uri()
 
 
@@ -72,11 +88,34 @@ def test_no_screen_is_too_narrow(tab: Browser, url: str, width: int) -> None:
     assert tab.ask(f"Math.max(...{texts}.map(one => one.getBoundingClientRect().right))") <= width
 
 
-def test_it_prints(tab: Browser, url: str) -> None:
+ROWS = """[...document.querySelectorAll('details tbody tr')].filter((row) => {
+    const box = row.getBoundingClientRect();
+    return box.height > 4 && box.width > 100 && row.checkVisibility({contentVisibilityAuto: true});
+}).length"""
+
+
+def test_on_paper_every_unit_stands_below_its_wave_although_nobody_has_opened_it(tab: Browser, url: str) -> None:
+    tab.resize(1000)
     tab.open(url)
-    paper = tab.pdf()
+    units = tab.ask("document.querySelectorAll('details tbody tr').length")
+    assert units > 0
+    assert tab.ask(ROWS) == 0
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert tab.ask(ROWS) == units
+        hint = "getComputedStyle(document.querySelector('.on-screen')).display"
+        assert tab.ask(hint) == "none"
+    finally:
+        tab.call("Emulation.setEmulatedMedia", media="")
+    closed = pages(tab.pdf())
+    tab.ask("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert closed == pages(tab.pdf()) > 1
+    assert tab.console == []
+
+
+def pages(paper: bytes) -> int:
     assert paper.startswith(b"%PDF-")
-    assert paper.count(b"/Type /Page\n") > 1
+    return paper.count(b"/Type /Page\n")
 
 
 def test_an_office_named_like_a_script_is_text(tab: Browser, tmp_path: Path) -> None:

@@ -147,8 +147,12 @@ def test_the_run_that_saw_most_of_a_class_tells_what_it_takes_and_only_bundles_t
     key = ("passport-counter", estate.regions[0].offices[0].link)
     assert len(service) > 1
     assert observed([a_result(estate, one), a_result(estate, every)], estate).seconds == {key: [3.0] * len(service)}
-    newest = a_result(estate, dict.fromkeys(service, 5.0))
-    assert observed([newest, a_result(estate, every)], estate).seconds == {key: [5.0] * len(service)}
+    newest = a_result(estate, {name: 5.0 + place for place, name in enumerate(service)})
+    means = [4.0 + place / 2 for place in range(len(service))]
+    assert observed([newest, a_result(estate, one), a_result(estate, every)], estate).seconds == {key: means}
+    older = a_result(estate, dict.fromkeys(service, 1000.0))
+    five = [a_result(estate, every)] * 5
+    assert observed([*five, older], estate).seconds == {key: [3.0] * len(service)}
     assert observed([a_result(estate, every, State.UNCHANGED)], estate).seconds == {}
     assert (
         observed([a_result(an_estate_of(400), dict.fromkeys([UnitName("office-300-passport")], 1.0))], estate).seconds

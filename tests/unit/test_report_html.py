@@ -179,7 +179,7 @@ def test_while_it_runs_a_page_says_what_is_left_what_will_be_missed_and_with_wha
     outlook = a_forecast(story, {"border-crossing": 4.0, "passport": 732.0}, holds_with=128)
     told = text(nodes(page_parts(story, at=at(12), is_live=True, outlook=outlook)))
     assert "Has taken 12 s; about 12 min to go." in told
-    assert "passport will miss its RTO of 12 s by 12 min; with `--parallel 128` it holds:" in told
+    assert "passport will miss its RTO of 12 s by 12 min; with --parallel 128 it holds:" in told
     run_name = story.result.run
     assert f"pulih cancel {run_name} && pulih resume {run_name} --parallel 128" in told
     assert "border-crossing will" not in told
