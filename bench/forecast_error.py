@@ -57,16 +57,20 @@ class Drill:
         return self.recorded_s / self.actual_s - 1
 
 
-def pulih(*words: str) -> str:
+def pulih(*words: str, ends: int = 0) -> str:
     """Run a command and return its stdout.
 
+    Args:
+        words: The command.
+        ends: The exit code that it must end with.
+
     Raises:
-        SystemExit: It failed; what it said is shown.
+        SystemExit: It ended with another; what it said is shown.
     """
     command = [str(Path(sys.executable).with_name("pulih")), *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PULIH_")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603  our own
-    if done.returncode:
+    if done.returncode != ends:
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}")
     return done.stdout
 

@@ -1,0 +1,175 @@
+"""Whether a review tells what a change will do: its units against those it reaches, its forecast against a drill.
+
+    python -m bench.review_forecast --rounds 3 --units 582
+
+Each round, in a lab whose estate and templates are in a git repository: everything is applied, a change moves one
+service to another data centre and edits one template, `pulih review` looks at it, `pulih apply` deploys it, and the
+data centre that the others are still at is lost and recovered. The units that the review names are held against those
+that the deployment sent a bundle to; its forecast, which was made from the runs before it, against the time that the
+recovery took. The lab's folder stays the same, so each round knows more runs than the one before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.forecast_error import LOST, TO, pulih
+from recovery import lab
+from recovery.declared.folders import OWN_TEMPLATES
+
+MOVED = "stay-permit"
+TEMPLATE, OLD, NEW = "border-gate/nginx.conf.j2", "worker_processes 1;", "worker_processes 2;"
+WITHIN = 0.2
+"""Most that the forecast of a review may be off."""
+DIFFERENT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One change, reviewed, deployed, and put to the proof.
+
+    Attributes:
+        named: Units that the review names.
+        sent: Units that its deployment sent a bundle to.
+        files: Differences of files that the review shows.
+        took_s: How long the review took, seconds.
+        forecast_s: How long a recovery after the change takes, by the review, seconds.
+        actual_s: How long it took.
+        load: Average number of processes that wanted a core in the minute before its end.
+    """
+
+    named: frozenset[str]
+    sent: frozenset[str]
+    files: int
+    took_s: float
+    forecast_s: float
+    actual_s: float
+    load: float
+
+    @property
+    def error(self) -> float:
+        """Of the forecast, as a share of what the recovery took."""
+        return self.forecast_s / self.actual_s - 1
+
+
+class Repository:
+    """The lab's folder as a git repository of its estate and of templates of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self) -> None:
+        """Put templates beside the estate, and both into one commit, tagged `base`."""
+        for left in (".git", "templates"):
+            shutil.rmtree(self.folder / left, ignore_errors=True)
+        shutil.copytree(OWN_TEMPLATES, self.folder / "templates")
+        self.edit("estate/estate.yaml", "\npractice: true\n", "\npractice: true\ntemplates: ../templates\n")
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit("Begin")
+        self.git("tag", "base")
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text that stands once in a file.
+
+        Raises:
+            SystemExit: It does not.
+        """
+        file = self.folder / path
+        text = file.read_text(encoding="utf-8")
+        if text.count(old) != 1:
+            raise SystemExit(f"{file}: expected {old!r} once")
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    def commit(self, message: str) -> None:
+        """Commit estate and templates."""
+        self.git("add", "estate", "templates")
+        self.git("-c", "user.name=bench", "-c", "user.email=bench@example.org", "commit", "--quiet", "-m", message)
+
+    def git(self, *words: str) -> None:
+        """Run git."""
+        subprocess.run(["git", "-C", str(self.folder), *words], check=True)  # noqa: S603, S607  arguments of our own
+
+
+def prove(units: int, folder: Path, line_ms: int) -> Round:
+    """Hold one round."""
+    repository, estate = Repository(folder), ("--estate", str(folder / "estate"))
+    try:
+        lab.up(units, folder)
+        if line_ms:
+            card = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
+            for office in dict.fromkeys(unit["office"] for unit in card["units"].values()):
+                lab.slow(folder, office, line_ms, 0)
+        repository.begin()
+        pulih("apply", *estate)
+        repository.edit("estate/placement.yaml", f"{MOVED}: {LOST}", f"{MOVED}: {TO}")
+        repository.edit(f"templates/{TEMPLATE}", OLD, NEW)
+        repository.commit(f"Move {MOVED} to {TO}; give border gates two workers")
+        began = time.monotonic()
+        review = json.loads(pulih("review", "base..HEAD", *estate, "--output", "json", ends=DIFFERENT))
+        took_s = time.monotonic() - began
+        deployed = json.loads(pulih("apply", *estate, "--output", "json"))
+        lab.lose(folder, LOST)
+        recovered = json.loads(pulih("recover", "--lost", LOST, "--to", TO, "--yes", *estate, "--output", "json"))
+    finally:
+        lab.down(folder)
+    rescue = next(one for one in review["recoveries"] if (one["side"], one["lost"], one["to"]) == ("after", LOST, TO))
+    return Round(
+        named=frozenset(unit["name"] for unit in review["units"]),
+        sent=frozenset(unit["name"] for unit in deployed["units"] if unit["state"] == "verified"),
+        files=len(review["files"]),
+        took_s=took_s,
+        forecast_s=rescue["seconds"],
+        actual_s=recovered["seconds"],
+        load=os.getloadavg()[0],
+    )
+
+
+def table(rounds: Sequence[Round]) -> Iterator[str]:
+    """Return the result as the lines of a Markdown table, and what it comes to."""
+    yield (
+        "| round | review took, s | units named | of them sent a bundle | others sent one | differences of files "
+        "| forecast, s | drill, s | error | load |"
+    )
+    yield "|" + "---|" * 10
+    for number, one in enumerate(rounds, start=1):
+        yield (
+            f"| {number} | {one.took_s:.1f} | {len(one.named)} | {len(one.named & one.sent)} "
+            f"| {len(one.sent - one.named)} | {one.files} | {one.forecast_s:.1f} | {one.actual_s:.1f} "
+            f"| {one.error:+.0%} | {one.load:.0f} |"
+        )
+    errors = [abs(one.error) for one in rounds]
+    yield ""
+    yield (
+        f"Relative error of the forecast: median {statistics.median(errors):.0%}, largest {max(errors):.0%}; "
+        f"{sum(error <= WITHIN for error in errors)} of {len(errors)} within {WITHIN:.0%}."
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--units", type=int, default=582)
+    parser.add_argument(
+        "--line-ms", type=int, default=0, help="Latency of every office's line in each direction, milliseconds."
+    )
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="pulih-bench-") as name:
+        rounds = [prove(chosen.units, Path(name) / "lab", chosen.line_ms) for _ in range(chosen.rounds)]
+    print(f"{chosen.units} units on {os.cpu_count()} cores, lines of {chosen.line_ms} ms.\n")
+    for line in table(rounds):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
