@@ -14,10 +14,15 @@ import pytest
 
 from recovery import lab
 from recovery.model.estate import UnitName
+from recovery.report.text import duration
 from tests.browser.chromium import Browser, browser
 from tests.drill.watching import PULIH, begin, pulih, the_lab, wait_for
 
-UNITS = 40
+UNITS = 100
+SICK = {"border-crossing": lab.How.HANG, "passport": lab.How.DISK_FULL, "stay-permit": lab.How.WRONG_HOST_KEY}
+"""What is wrong with one unit of each service: 3 % of all are sick."""
+
+CAUSES = {"timeout", "disk-full", "host-key"}
 HOSTILE = "<script>document.title='taken'</script>"
 PICTURES = Path(__file__).parents[2] / "screenshots"
 """Git-ignored; see `screenshots.py` for the picture in the README."""
@@ -25,19 +30,16 @@ PICTURES = Path(__file__).parents[2] / "screenshots"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A lab in which pdns-2 is lost, two units are sick and one office has a hostile name."""
+    """A lab in which pdns-2 is lost, three units are sick and one office has a hostile name."""
     home = tmp_path / "lab"
     try:
         lab.up(UNITS, home)
         units = the_lab(home)["units"]
-        border, passport = (
-            next(name for name, unit in units.items() if unit["service"] == service)
-            for service in ("border-crossing", "passport")
-        )
-        _rename(home, units[passport], HOSTILE)
+        sick = {service: next(name for name, unit in units.items() if unit["service"] == service) for service in SICK}
+        _rename(home, units[sick["passport"]], HOSTILE)
         assert pulih("apply", "--estate", str(home / "estate")).returncode == 0
-        lab.break_unit(home, UnitName(border), lab.How("hang"))  # the waves behind it wait, and somebody can watch
-        lab.break_unit(home, UnitName(passport), lab.How("disk-full"))
+        for service, how in SICK.items():  # one hangs: the waves behind it wait, and somebody can watch
+            lab.break_unit(home, UnitName(sick[service]), how)
         lab.lose(home, "pdns-2")
         yield home
     finally:
@@ -80,6 +82,8 @@ def test_what_the_page_shows_at_the_end_is_the_report_the_journal_and_the_units(
             done = _count(tab, "done")
             tab.wait_for("document.querySelector('#next article.failed') && true")  # a failure shows while it runs
             PICTURES.mkdir(exist_ok=True)
+            assert " to go. Forecast before it began: " in tab.ask("document.querySelector('header').textContent")
+            assert "Now expected" in tab.ask("document.querySelector('#timeline').textContent")
             tab.screenshot(PICTURES / "live-during.png", height=1400)
             tab.wait_for("document.querySelector('header').className === 'failed'")
             assert conducting.wait(60) == 3
@@ -94,7 +98,7 @@ def test_what_the_page_shows_at_the_end_is_the_report_the_journal_and_the_units(
             assert tab.ask("document.querySelector('main').innerHTML") == shown
         said, _ = in_terminal.communicate(timeout=120)
         assert in_terminal.returncode == 0
-        assert f"{UNITS - 2} of {UNITS} units verified at cloud-1" in said
+        assert f"{UNITS - len(SICK)} of {UNITS} units verified at cloud-1" in said
         assert "disk-full 1: " in said
     finally:
         serving.send_signal(signal.SIGINT)
@@ -106,34 +110,60 @@ def test_what_the_page_shows_at_the_end_is_the_report_the_journal_and_the_units(
     assert complaints == "whoever has this address can watch; Ctrl-C ends it\n"
 
 
+SHOWN = """[...document.querySelectorAll('#timeline table.units tbody tr')].map((row) => {
+    const state = row.querySelector('td');
+    return [row.querySelector('th').textContent, state.className, state.textContent];
+})"""
+
+
 def _agrees(tab: Browser, folder: Path, run: str, where: Path) -> None:
     """The page, the report, the journal and the units' own receipts say the same of every unit."""
     report = json.loads((where / "report.json").read_text())
+    outcomes = {one["name"]: one for one in (*report["units"], *report["endpoints"])}
+    units = the_lab(folder)["units"]
+    assert {one["name"] for one in report["units"]} == set(units)
+
+    failed = {name: one["cause"] for name, one in outcomes.items() if one["state"] == "quarantined"}
+    assert set(failed.values()) == CAUSES
+    assert len(failed) == len(SICK)
+    verified = {name for name, one in outcomes.items() if one["state"] in ("verified", "unchanged")}
+    assert set(outcomes) == verified | set(failed)
+
+    shown = {name: (mark, text) for name, mark, text in tab.ask(SHOWN)}
+    assert set(shown) == set(outcomes)
+    assert {name for name, (mark, _) in shown.items() if mark == "done"} == verified
+    assert {name: text for name, (mark, text) in shown.items() if mark == "failed"} == {
+        name: f"✕quarantined, {cause}{', 2 tries' if cause == 'timeout' else ''}" for name, cause in failed.items()
+    }
     total = report["totals"]
     assert tab.ask("document.querySelector('h1').textContent") == (
         f"{total['verified']} of {total['units']} units verified"
     )
-    failed = {unit["name"] for unit in report["units"] if unit["state"] == "quarantined"}
-    assert len(failed) == 2
-    shown = tab.ask("[...document.querySelectorAll('#next article.failed tbody th')].map(cell => cell.textContent)")
-    assert set(shown) == failed
-    rows = tab.ask(
-        "[...document.querySelectorAll('#timeline table.units tbody tr')].map(row => "
-        "[row.querySelector('th').textContent, row.querySelector('td').className])"
+    tiles = tab.ask("[...document.querySelectorAll('.tiles li')].map(tile => tile.textContent.slice(1))")
+    assert {f"{total['verified']}verified", f"{total['quarantined']}quarantined"} <= set(tiles)
+    groups = tab.ask(
+        "[...document.querySelectorAll('#next article.failed')].map(group => [group.querySelector('h3').textContent, "
+        "[...group.querySelectorAll('tbody th')].map(cell => cell.textContent)])"
     )
-    verified = {unit["name"] for unit in report["units"] if unit["state"] in ("verified", "unchanged")}
-    endpoints = {endpoint["name"] for endpoint in report["endpoints"]}
-    assert {name for name, mark in rows if mark == "done"} - endpoints == verified
+    assert dict(groups) == {f"✕{cause}: 1 unit": [name] for name, cause in failed.items()}
+    assert tab.ask("document.querySelector('header').textContent").count("Forecast before it began: ") == 1
+    ends = tab.ask(
+        "[...document.querySelectorAll('#timeline .gantt:not(.units) tbody tr')].map(row => "
+        "[...row.querySelectorAll('[data-label=\"forecast\"]')].map(cell => cell.firstChild.textContent.trim()).join())"
+    )
+    assert ends == [duration(wave["ends_s"]) for wave in report["forecast"]["waves"]]
+
     lines = (folder / ".pulih" / "runs" / run / "journal.jsonl").read_text().splitlines()
     ended = {
-        data["name"]: data["state"]
+        data["name"]: (data["state"], data["cause"], data["digest"])
         for data in (line["data"] for line in map(json.loads, lines) if line["kind"] == "unit-finished")
     }
-    assert {name for name, state in ended.items() if state in ("verified", "unchanged")} - endpoints == verified
-    receipts = {name: Path(unit["dir"]) / "receipt.json" for name, unit in the_lab(folder)["units"].items()}
-    assert {
-        name for name, path in receipts.items() if path.exists() and json.loads(path.read_text())["run"] == run
-    } == verified
+    assert ended == {name: (one["state"], one["cause"], one["digest"]) for name, one in outcomes.items()}
+    receipts = {name: Path(unit["dir"]) / "receipt.json" for name, unit in units.items()}
+    own = {name: json.loads(path.read_text()) for name, path in receipts.items() if path.exists()}
+    assert {name: receipt["digest"] for name, receipt in own.items() if receipt["run"] == run} == {
+        name: outcomes[name]["digest"] for name in verified & set(units)
+    }
     assert HOSTILE in tab.ask("document.querySelector('#next').textContent")
     assert tab.ask("document.title").startswith("recover · ")
     assert tab.ask("document.scripts.length") == 1
