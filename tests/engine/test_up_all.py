@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -210,48 +211,9 @@ def drop_the_state(practice: Practice) -> None:
         file.unlink()
 
 
-def text_of(file: Path) -> str:
-    return file.read_text() if file.exists() else ""
-
-
-@pytest.mark.parametrize("twice", [False, True])
-def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice, twice: bool) -> None:
-    sick = min(practice.units("jawa-barat"))
-    drop_the_state(practice)
-    lab.break_unit(practice.home, sick, How.HANG)
-    try:
-        process = subprocess.Popen(
-            command("--region", "jawa-barat", "--output", "json"),
-            cwd=practice.home,
-            env=dict(practice.environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        lease = practice.home / ".pulih" / "leases" / "jawa-barat.json"
-        deadline = time.monotonic() + 120
-        while '"released": false' not in text_of(lease) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        told = next(line for line in process.stderr if line.startswith("stopping"))
-        if twice:
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=180)
-    finally:
-        lab.heal_unit(practice.home, sick)
-    assert process.returncode == 130, err
-    assert "stopping: units in flight finish" in told
-    found = stacks(json.loads(out))["jawa-barat"]
-    assert found["state"] == "interrupted"
-    # A second one may come before the unit has said what became of it, or after; the engine's own noise is no failure.
-    assert [failure["unit"] for failure in found["failures"]] in ([[], [sick]] if twice else [[sick]])
-    assert json.loads(lease.read_text())["released"] is True
-    assert up(practice, "--region", "jawa-barat").returncode == 0
-
-
-def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice: Practice) -> None:
+@contextmanager
+def at_work(practice: Practice) -> Generator[tuple[subprocess.Popen[str], str]]:
+    """Deploy a region from nothing, and lend the process, with its unit that hangs, once all others are through."""
     units = practice.units("jawa-barat")
     sick = min(units)
     drop_the_state(practice)
@@ -269,16 +231,42 @@ def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice
             text=True,
         )
         deadline = time.monotonic() + 120
-        while len(done := practice.receipts().keys() & units) < len(units) - 1 and time.monotonic() < deadline:
-            if process.poll() is not None:
-                pytest.fail(f"it ended before its time: {process.communicate()}")
+        while (left := units.keys() - practice.receipts().keys()) != {sick}:
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                pytest.fail(f"{sorted(left)} were never reached: {process.communicate()}")
             time.sleep(0.05)
-        assert done == units.keys() - {sick}
+        yield process, sick
+    finally:
+        lab.heal_unit(practice.home, sick)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice, twice: bool) -> None:
+    with at_work(practice) as (process, sick):
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if line.startswith("stopping"))
+        if twice:
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=180)
+    assert process.returncode == 130, err
+    assert "stopping: units in flight finish" in told
+    found = stacks(json.loads(out))["jawa-barat"]
+    assert found["state"] == "interrupted"
+    # A second one may come before the unit has said what became of it, or after; the engine's own noise is no failure.
+    assert [failure["unit"] for failure in found["failures"]] in ([[], [sick]] if twice else [[sick]])
+    lease = practice.home / ".pulih" / "leases" / "jawa-barat.json"
+    assert json.loads(lease.read_text())["released"] is True
+    assert up(practice, "--region", "jawa-barat").returncode == 0
+
+
+def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice: Practice) -> None:
+    with at_work(practice) as (process, sick):
+        done = practice.units("jawa-barat").keys() - {sick}
         (engine,) = children(process.pid)
         os.kill(engine, signal.SIGKILL)
         out, err = process.communicate(timeout=180)
-    finally:
-        lab.heal_unit(practice.home, sick)
     assert process.returncode in (1, 3), err
     failed = stacks(json.loads(out))["jawa-barat"]
     assert failed["state"] == "failed"
