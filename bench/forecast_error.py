@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +57,12 @@ class Drill:
         return self.recorded_s / self.actual_s - 1
 
 
-def pulih(*words: str, ends: int = 0) -> str:
+def pulih(*words: str, ends: Collection[int] = (0,)) -> str:
     """Run a command and return its stdout.
 
     Args:
         words: The command.
-        ends: The exit code that it must end with.
+        ends: The exit codes that it may end with.
 
     Raises:
         SystemExit: It ended with another; what it said is shown.
@@ -70,7 +70,7 @@ def pulih(*words: str, ends: int = 0) -> str:
     command = [str(Path(sys.executable).with_name("pulih")), *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PULIH_")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603  our own
-    if done.returncode != ends:
+    if done.returncode not in ends:
         raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}")
     return done.stdout
 

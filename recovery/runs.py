@@ -95,7 +95,11 @@ class Runs:
             return names[0]
         if run is not None and run in names:
             return run
-        newest = f"; the newest are {', '.join(names[:3])}" if names else ""
+        newest = (
+            f"; the newest are {', '.join(names[:3])}, and `pulih runs` lists all"
+            if names
+            else "; `pulih apply` or `pulih recover` begins one, and --estate DIR (or PULIH_STATE) looks elsewhere"
+        )
         raise PlanError(f"There is no run{f' {run!r}' if run else ''} in {self.folder}{newest}.")
 
     def names(self) -> list[str]:

@@ -116,7 +116,7 @@ def cancel(
     name = runs.find(run)
     told = runs.story(name)
     if told is not None and told.finished:
-        raise PlanError(f"{name} has ended already: exit code {told.result.exit_code}")
+        raise PlanError(f"{name} has ended already: exit code {told.result.exit_code}; `pulih runs` lists the others")
     if runs.is_alive(name):
         runs.request_cancel(name)
         note(f"{name} was asked to stop; its units in flight finish")
@@ -207,6 +207,9 @@ def diff(
     }
     rows = [("Unit", "Before", "After"), *((name, _in_words(old), _in_words(new)) for name, old, new in changed)]
     emit(document, output, lambda: columns(rows) if changed else ["no unit ended otherwise"])
+    if changed:
+        many = len({one.name for run in (before, after) for one in (*run.endpoints, *run.units)})
+        note(f"{len(changed):,} of {many:,} ended otherwise in {after.run} than in {before.run}")
     return DIFFERENT if changed else 0
 
 

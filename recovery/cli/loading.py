@@ -32,12 +32,20 @@ def declared(folder: Path) -> Declared:
     """Read an estate and check all of it; nothing is touched while one mistake stands.
 
     Raises:
+        PlanError: There is no estate.
         DeclarationError: Every mistake that was found.
     """
     from recovery import policy
     from recovery.declared import load
+    from recovery.files import is_folder
     from recovery.render import Renderer, Templates
 
+    if not is_folder(folder):
+        raise PlanError(
+            f"there is no estate in {folder}: name its folder with --estate DIR or PULIH_ESTATE. "
+            "`cp -r examples/two-offices my-estate` begins one; "
+            "`pulih lab up --dir lab` makes a practice estate in lab/estate"
+        )
     try:
         estate = load(folder)
     except DeclarationError as error:

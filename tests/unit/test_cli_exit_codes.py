@@ -89,6 +89,11 @@ def test_a_command_on_an_estate_ends_with(
         where = said.out if command == "validate" else said.err
         line = 1 + settings.splitlines().index("  retries: 0")
         assert f"estate.yaml:{line}: timeouts.retries: " in where
+    if kind == "absent" and command == "report":
+        assert "`pulih apply` or `pulih recover` begins one" in said.err
+    elif kind == "absent":
+        (line,) = said.err.splitlines() or said.out.splitlines()
+        assert line.startswith(f"error: there is no estate in {estate}: name its folder with --estate DIR")
     if kind == "illustrative" and code == 5:
         assert "pulih drill" in said.err
 

@@ -47,6 +47,7 @@ def completed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
         ("pulih diff airport-b", ["airport-border-crossing"]),
         ("pulih apply --unit airport-b", ["airport-border-crossing"]),
         ("pulih resume 2024", ["20240620T005400Z-recover-3f9a1c"]),
+        ("pulih watch 2024", ["20240620T005400Z-recover-3f9a1c"]),
     ],
 )
 def test_names_are_completed_from_the_estate_at_hand(

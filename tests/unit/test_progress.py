@@ -26,11 +26,13 @@ from recovery.model.events import (
     WaveHeld,
     WaveStarted,
 )
+from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
 from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.plan import Plan, Selection, Step
 from recovery.model.story import Scene, WaveSteps
 from recovery.model.visit import Epoch
 from recovery.plan import recovery
+from recovery.report.text import duration
 from tests.many import an_estate_of
 
 START = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -312,3 +314,72 @@ def test_the_heartbeat_stops_with_the_run() -> None:
     now[0] = at(5000)
     progress.heartbeat()
     assert len(lines) == said
+
+
+def seen(plan: Plan, *, late: bool) -> Forecast:
+    """The rest of a run: a wave is through every 100 s; the last service is late when asked for."""
+    waves = tuple(
+        WaveForecast(name=wave.name, steps=len(wave.steps), starts_s=100.0 * place, ends_s=100.0 * (place + 1))
+        for place, wave in enumerate(plan.waves)
+    )
+    ends_s = {name: made.ends_s for made, wave in zip(waves, plan.waves, strict=True) for name in wave.services}
+    last = plan.order[-1]
+    return Forecast(
+        waves=waves,
+        services=tuple(
+            ServiceForecast(
+                name=name,
+                ends_s=ends_s[name],
+                rto_s=60 if late and name == last else 36_000,
+                holds_with=128 if late and name == last else None,
+            )
+            for name in plan.order
+        ),
+        parallel=64,
+        known=1,
+        steps=1,
+    )
+
+
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_the_picture_says_when_each_wave_and_service_will_be_back_and_what_will_be_missed(width: int) -> None:
+    plan, tally = a_plan(), Tally()
+    first, last = plan.waves[0], plan.waves[-1]
+    tally.notice(begun(plan))
+    tally.notice(WaveStarted(wave=first.name, at=at(0)))
+    outlook = seen(plan, late=True)
+    console = Console(file=io.StringIO(), width=width, force_terminal=False, record=True, markup=False)
+    console.print(frame(tally, at(10), width, outlook))
+    picture = console.export_text()
+    assert max(len(line) for line in picture.split("\n")) <= width
+    assert "ETA 1 min 30 s" in picture
+    last_s = outlook.waves[-1].ends_s - 10
+    assert f"through in {duration(last_s)}" in picture
+    assert f"back in {duration(last_s)}" in picture
+    service = plan.order[-1]
+    assert last.services == (service,)
+    late = duration(outlook.seconds - 60)
+    if width > 60:
+        assert f"{service} will miss its RTO of 1 min by {late}; with `--parallel 128` it holds" in picture
+    assert "will miss" not in told(tally, at(10))
+    tally.notice(RunFinished(result=a_result(plan, 20), at=at(20)))
+    console.print(frame(tally, at(20), width, outlook))
+    assert "back in" not in console.export_text()
+
+
+def test_a_heartbeat_says_when_the_whole_run_is_through_and_once_what_will_be_missed() -> None:
+    plan, now, lines = a_plan(), [START], list[str]()
+    outlook = seen(plan, late=True)
+    progress = PlainProgress(lines.append, lambda: now[0], lambda _so_far, _at: outlook)
+    wave = plan.waves[0]
+    progress.notice(begun(plan))
+    progress.notice(WaveStarted(wave=wave.name, at=START))
+    said = len(lines)
+    for beat in (1, 2):
+        now[0] = at(10 * beat)
+        progress.heartbeat()
+    now[0] = at(20 + HEARTBEAT_S)
+    progress.heartbeat()
+    left = [f"the whole run in {duration(outlook.seconds - seconds)}" for seconds in (20, 20 + HEARTBEAT_S)]
+    assert lines[said].startswith(f"{plan.order[-1]} will miss its RTO of 1 min by ")
+    assert [line.rpartition(", ")[2] for line in lines[said + 1 :]] == left
