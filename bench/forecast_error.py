@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from pathlib import Path
 from recovery import lab
 
 LOST, TO = "pdns-2", "cloud-1"
+PATIENCE_S = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,20 @@ def pulih(*words: str, ends: Collection[int] = (0,)) -> str:
     return done.stdout
 
 
+def lose(folder: Path) -> None:
+    """Lose the data centre, and wait until the lab has removed what the units have lost: that is no work of theirs.
+
+    Raises:
+        SystemExit: It takes longer than `PATIENCE_S`.
+    """
+    lab.lose(folder, LOST)
+    deadline = time.monotonic() + PATIENCE_S
+    while (folder / "erased" / LOST).exists():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{folder / 'erased'} is still there after {PATIENCE_S} s")
+        time.sleep(0.1)
+
+
 def drill(units: int, folder: Path, parallel: int) -> Drill:
     """Hold one drill in a folder that keeps the runs of the earlier ones."""
     estate = ("--estate", str(folder / "estate"))
@@ -84,7 +100,7 @@ def drill(units: int, folder: Path, parallel: int) -> Drill:
         lab.up(units, folder)
         planned = json.loads(pulih("plan", *way, *at_once, *estate, "--output", "json"))["forecast"]
         pulih("apply", *at_once, *estate)
-        lab.lose(folder, LOST)
+        lose(folder)
         report = json.loads(pulih("recover", *way, "--yes", *at_once, *estate, "--output", "json"))
     finally:
         lab.down(folder)

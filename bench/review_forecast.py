@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.forecast_error import LOST, TO, pulih
+from bench.forecast_error import LOST, TO, lose, pulih
 from recovery import lab
 from recovery.cli.options import DEFAULT_PARALLEL
 from recovery.declared import load
@@ -145,7 +145,7 @@ def prove(units: int, folder: Path, line_ms: int) -> Round:
         review = json.loads(pulih("review", "base..HEAD", *estate, "--output", "json", ends=(DIFFERENT,)))
         took_s = time.monotonic() - began
         deployed = json.loads(pulih("apply", *estate, "--output", "json", ends=(0, PARTIAL)))
-        lab.lose(folder, LOST)
+        lose(folder)
         way = ("--lost", LOST, "--to", TO, "--yes")
         recovered = json.loads(pulih("recover", *way, *estate, "--output", "json", ends=(0, PARTIAL)))
     finally:
