@@ -21,6 +21,8 @@ from recovery.files import UnfitFileError, read_regular
 FIRST = "0" * 64
 """What stands for the hash before the first line."""
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 MAX_JOURNAL_BYTES = 256 << 20
 MAX_LINE_BYTES = 16 << 20
 """More than any run writes: the longest line, a report of 582 units, has 200 KB. JSON takes twenty times its length in
@@ -179,7 +181,7 @@ def _moment(text: str) -> datetime:
 def _body(number: int, at: str, kind: str, data: Mapping[str, object]) -> str:
     """Return a line without its hash."""
     fields = {"number": number, "at": at, "kind": kind, "data": data}
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(fields)
 
 
 def _line(body: str, chained: str) -> str:

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Generator, Hashable
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from types import SimpleNamespace
-from typing import Any
-from unittest import mock
 
-import infra.declaration
 import recovery.apply
-import recovery.lease
-import recovery.plan
-import recovery.runs
-from recovery.cli import begun, planned, storing
 from recovery.cli.loading import Declared
 from recovery.model.bundle import Bundle
 from recovery.model.estate import (
@@ -32,7 +21,6 @@ from recovery.model.estate import (
     Unit,
     UnitName,
 )
-from recovery.model.plan import Selection
 from recovery.render import Renderer, Templates
 from tests.many import an_estate_of
 from tests.sim.unit import Release, unpacked
@@ -79,7 +67,7 @@ def sound(placement: Placement) -> Declared:
     """Return the declaration with a placement, as `pulih` reads it."""
     moves = [(ServiceName(service), None, DataCentreName(centre)) for service, centre in placement]
     placed = replace(estate(), placement=estate().placement.moved(moves))
-    return Declared(estate=placed, templates=_templates(), renderer=OnceRenderer(placed, _templates()))
+    return Declared(estate=placed, templates=templates(), renderer=OnceRenderer(placed, templates()))
 
 
 def written(estate: Estate) -> bytes:
@@ -94,7 +82,8 @@ def read(content: bytes) -> Declared:
 
 
 @cache
-def _templates() -> Templates:
+def templates() -> Templates:
+    """Return pulih's own templates."""
     return Templates.load(estate().templates)
 
 
@@ -146,78 +135,7 @@ def release(name: str, placement: Placement) -> Release:
     return found
 
 
-def _kept(function: Callable[..., Any], key: Callable[..., Hashable]) -> Callable[..., Any]:
-    found: dict[Hashable, Any] = {}
-
-    def kept(*arguments: Any, **options: Any) -> Any:
-        what = key(*arguments, **options)
-        if what not in found:
-            found[what] = function(*arguments, **options)
-        return found[what]
-
-    return kept
-
-
-def _digest(bundle: Bundle) -> Hashable:
-    return bundle.digest
-
-
-_tar = _kept(recovery.apply.tar, _digest)
-
-
-def _asked(estate: Estate, prints: str, selection: Selection, **options: Any) -> Hashable:
-    return written(estate), prints, selection, options.get("lost"), options.get("to")
-
-
-_plans = {name: _kept(getattr(recovery.plan, name), _asked) for name in ("routine", "recovery")}
-
-
-def _dumps(value: object, **layout: Any) -> str:
-    """Write JSON on one line: for people it is set out in many, at ten times the cost."""
-    layout.pop("indent", None)
-    return json.dumps(value, **layout)
-
-
-@contextmanager
-def shared(content: Callable[[], bytes]) -> Generator[None]:
-    """Let the production code share what is pure, and read the declaration that `content` returns."""
-
-    def load(_folder: object) -> Estate:
-        return read(content()).estate
-
-    def files(_folder: object) -> str:
-        return hashlib.sha256(content()).hexdigest()
-
-    def sound(*_anything: object) -> tuple[()]:
-        return ()
-
-    def nothing(_folder: object) -> None:
-        return None
-
-    def templates(_folder: object) -> Templates:
-        return _templates()
-
-    compact = SimpleNamespace(dumps=_dumps, loads=json.loads)
-    stand_ins: tuple[tuple[object, str, object], ...] = (
-        (recovery.apply, "tar", _tar),
-        (recovery.plan, "routine", _plans["routine"]),
-        (recovery.plan, "recovery", _plans["recovery"]),
-        (infra.declaration, "routine", _plans["routine"]),
-        (begun, "Renderer", OnceRenderer),
-        (planned, "commit", nothing),
-        (infra.declaration, "load", load),
-        (infra.declaration, "Renderer", OnceRenderer),
-        (infra.declaration, "_fingerprint", files),
-        (infra.declaration.policy, "check", sound),
-        (Templates, "load", staticmethod(templates)),
-        *((module, "json", compact) for module in (recovery.lease, recovery.runs, storing)),
-    )
-    with ExitStack() as stack:
-        for module, name, stand_in in stand_ins:
-            stack.enter_context(mock.patch.object(module, name, stand_in))
-        yield
-
-
+@cache
 def all_of(content: bytes) -> Placement:
     """Return the placement that the repository holds."""
     return tuple((service, centre) for service, centre in json.loads(content))

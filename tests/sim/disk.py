@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
-from typing import BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 from recovery import files, journal, runs, store
 from recovery.cli import planned, storing
@@ -47,6 +47,7 @@ class SimDisk:
         on_record: Told of each line that a process is about to append to a journal.
         after_record: Told when it is written.
         room_bytes: What still fits on it; None means more than anybody needs.
+        below: Paths by folder and name, each joined once.
     """
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class SimDisk:
         self.on_record: Callable[[SimFile, bytes], None] = lambda _file, _line: None
         self.after_record: Callable[[bytes], None] = lambda _line: None
         self.room_bytes: int | None = None
+        self.below: dict[tuple[str, str], Any] = {}
         self._committed: dict[str, SimFile] = {}
         self._since: list[dict[str, SimFile]] = []
 
@@ -107,6 +109,12 @@ class DiskPath(PurePosixPath):
 
     __slots__ = ()
     disk: SimDisk
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> Self:
+        below, key = self.disk.below, (str(self), str(name))
+        if key not in below:
+            below[key] = super().__truediv__(name)
+        return below[key]
 
     def read_bytes(self) -> bytes:
         _check()

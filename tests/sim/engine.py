@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
-from unittest import mock
 
 from infra.declaration import ENDPOINT, UNIT, Deployable, declaration
 from infra.provider import resources, rights
@@ -24,6 +23,7 @@ from tests.sim import declared
 from tests.sim.judge import Part
 from tests.sim.loop import this_process
 from tests.sim.operators import Orchestrator
+from tests.sim.standing import StandIn, put
 
 
 class Engine(Orchestrator):
@@ -109,7 +109,7 @@ def plugged_in() -> Generator[None]:
     def store(estate: Estate, _state: Path) -> Store:
         return _engine().store(estate)
 
-    stand_ins: tuple[tuple[object, str, object], ...] = (
+    stand_ins: tuple[StandIn, ...] = (
         (resources, "transport", transport),
         (resources, "random", chance),
         (rights, "random", chance),
@@ -118,7 +118,5 @@ def plugged_in() -> Generator[None]:
         (rights, "LinuxProcesses", processes),
         (rights, "leases_store", store),
     )
-    with ExitStack() as stack:
-        for module, name, stand_in in stand_ins:
-            stack.enter_context(mock.patch.object(module, name, stand_in))
+    with put(stand_ins):
         yield

@@ -35,6 +35,7 @@ class Field:
         units: And endpoints, by name.
         hosts: By address and port.
         is_calm: Whether no further fault strikes.
+        struck: Names of those whom some fault is meant for.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Field:
         self.units: dict[str, SimUnit] = {}
         self.hosts: dict[tuple[str, int], Host] = {}
         self.is_calm = False
+        self.struck = {fault.who for fault in trace}
         self._by_name: dict[str, Host] = {}
         self._services: dict[str, str] = {}
         self._chances: dict[str, random.Random] = {}
@@ -251,6 +253,8 @@ class _Around:
         if field.boots(unit.name) != self._boots:
             raise StruckError
         field.judge.serves(unit)
+        if unit.name not in field.struck:
+            return
         for site in (Site.APPLIER_KILLED, Site.REBOOT, Site.POWER_CUT, Site.DISK_FULL):
             fault = field.strikes(site, unit.name, place)
             if fault is None:

@@ -11,7 +11,7 @@ import io
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from tests.sim import declared
+from tests.sim import pure
 from tests.sim.bucket import reachable
 from tests.sim.disk import mounted
 from tests.sim.drama import Drama
@@ -54,7 +54,7 @@ def play(seed: int, trace: Trace) -> History:
 async def _play(history: History) -> None:
     world = World(history.seed, history.trace)
     with ExitStack() as stack:
-        for context in (mounted(), reachable(world.bucket), declared.shared(world.declaration), plugged_in()):
+        for context in (mounted(), reachable(world.bucket), pure.shared(world.declaration), plugged_in()):
             stack.enter_context(context)
         drama = Drama(world)
         try:

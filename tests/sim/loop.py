@@ -8,9 +8,11 @@ either.
 from __future__ import annotations
 
 import asyncio
-import selectors
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,7 +41,8 @@ class Process:
         self.is_dead = False
         self.interrupt: Callable[[], object] | None = None
         self._is_over = False
-        self._held: list[_Call] = []
+        self._loop: VirtualLoop | None = None
+        self._held: list[asyncio.Handle] = []
         self._open: dict[object, Callable[[], None]] = {}
 
     def start(self, main: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -48,6 +51,7 @@ class Process:
         context.run(PROCESS.set, self)
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
+        self._loop = loop
         loop.processes.append(self)
         return loop.create_task(main, context=context)
 
@@ -89,7 +93,7 @@ class Process:
         self.is_dead = self._is_over = True
         self._again()
 
-    def holds(self, call: _Call) -> bool:
+    def holds(self, call: asyncio.Handle) -> bool:
         """Whether a callback may not run now; it is kept for later."""
         is_held = (self.is_stopped or self.is_dead) and not self._is_over
         if is_held:
@@ -98,8 +102,8 @@ class Process:
 
     def _again(self) -> None:
         held, self._held = self._held, []
-        for call in held:
-            call.again()
+        if self._loop is not None:
+            self._loop.run_again(held)
 
 
 PROCESS: ContextVar[Process] = ContextVar("PROCESS")
@@ -110,62 +114,17 @@ def this_process() -> Process:
     return PROCESS.get()
 
 
-class _Call:
-    """One callback of a process, which may have to wait until the process goes on."""
-
-    __slots__ = ("_arguments", "_callback", "_context", "_loop", "_process", "handle")
-
-    def __init__(
-        self,
-        loop: VirtualLoop,
-        process: Process,
-        callback: Callable[..., object],
-        arguments: tuple[Any, ...],
-        context: Context,
-    ) -> None:
-        self._loop = loop
-        self._process = process
-        self._callback = callback
-        self._arguments = arguments
-        self._context = context
-        self.handle: asyncio.Handle | None = None
-
-    def __call__(self) -> None:
-        process = self._process
-        if (process.is_stopped or process.is_dead) and process.holds(self):
-            return
-        if not (self.handle and self.handle.cancelled()):
-            self._callback(*self._arguments)
-
-    def again(self) -> None:
-        """Run as soon as the loop comes to it."""
-        self._loop.run_again(self, self._context)
-
-
-class _Selector(selectors.SelectSelector):
-    """Never waits; tells the loop how far to jump."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop: VirtualLoop | None = None
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise StuckError("nothing is due and nothing will ever be")
-        if timeout > 0 and self.loop is not None:
-            self.loop.elapsed_s += timeout
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(asyncio.BaseEventLoop):
     """A loop that takes no time: the same coroutines with the same seed have the same history."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.elapsed_s = 0.0
         self.processes: list[Process] = []
-        selector = _Selector()
-        super().__init__(selector)
-        selector.loop = self
+        self._soon: deque[asyncio.Handle] = deque()
+        self._later: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._count = count()
+        self._is_stopping = False
 
     def time(self) -> float:
         """Return the virtual time, seconds."""
@@ -173,29 +132,56 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
         """Call something as soon as possible; if it belongs to a process, while that process runs."""
-        where = copy_context() if context is None else context  # an empty one is false
-        process = where.get(PROCESS)
-        if process is None:
-            return super().call_soon(callback, *args, context=where)
-        call = _Call(self, process, callback, args, where)
-        call.handle = super().call_soon(call, context=where)
-        return call.handle
+        handle = asyncio.Handle(callback, args, self, context)
+        self._soon.append(handle)
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Do the same: there is one thread."""
+        return self.call_soon(callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call something at a moment; if it belongs to a process, then or when that process runs again."""
-        where = copy_context() if context is None else context  # an empty one is false
-        process = where.get(PROCESS)
-        if process is None:
-            return super().call_at(when, callback, *args, context=where)
-        call = _Call(self, process, callback, args, where)
-        call.handle = timer = super().call_at(when, call, context=where)
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heappush(self._later, (when, next(self._count), timer))
         return timer
 
-    def run_again(self, call: _Call, context: Context) -> None:
-        """Run a callback that was held back."""
-        super().call_soon(call, context=context)
+    def stop(self) -> None:
+        """End with this turn."""
+        self._is_stopping = True
+        super().stop()
+
+    def run_again(self, handles: Iterable[asyncio.Handle]) -> None:
+        """Run as soon as possible what was held back."""
+        self._soon.extend(handles)
+
+    def _run_once(self) -> None:
+        """Run what is due; when nothing is, jump to the next moment at which something will be.
+
+        Raises:
+            StuckError: Nothing ever will.
+        """
+        soon, later = self._soon, self._later
+        while later and later[0][2].cancelled():
+            heappop(later)
+        if not soon and not self._is_stopping:
+            if not later:
+                raise StuckError("nothing is due and nothing will ever be")
+            self.elapsed_s = max(self.elapsed_s, later[0][0])
+        self._is_stopping = False
+        while later and later[0][0] <= self.elapsed_s:
+            soon.append(heappop(later)[2])
+        for _ in range(len(soon)):
+            handle = soon.popleft()
+            if handle.cancelled():
+                continue
+            process = handle._context.get(PROCESS)
+            if process is None or not ((process.is_stopped or process.is_dead) and process.holds(handle)):
+                handle._run()
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """Run it here and now: no thread, so that the order is always the same."""

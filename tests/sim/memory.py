@@ -142,7 +142,7 @@ class _MemorySession:
         self._trouble = trouble
         self._incoming = Incoming()
         self._has_ended = False
-        self._is_over = False
+        self._is_over = self._is_late = False
         self._lines = 0
         self.doing = "starting the command"
         self.is_waiting = False
@@ -226,19 +226,23 @@ class _MemorySession:
 
     async def _within_a_step(self, doing: str, wait: Callable[[], Awaitable[T]]) -> T:
         self.doing, self.is_waiting = doing, True
-        limit = asyncio.timeout(self._target.timeouts.step_s)
+        limit = asyncio.get_running_loop().call_later(self._target.timeouts.step_s, self._give_up)
         try:
-            async with limit:
-                if self._remote.host.latency_s:
-                    await asyncio.sleep(self._remote.host.latency_s)
-                return await wait()
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            self.hang_up()
-            raise failures.no_progress(self._target, doing, self._target.timeouts.step_s) from error
+            if self._remote.host.latency_s:
+                await asyncio.sleep(self._remote.host.latency_s)
+            return await wait()
+        except HungUpError:
+            if self._is_late:
+                self._is_late = False
+                raise failures.no_progress(self._target, doing, self._target.timeouts.step_s) from None
+            raise
         finally:
+            limit.cancel()
             self.is_waiting = False
+
+    def _give_up(self) -> None:
+        self._is_late = True
+        self.hang_up()
 
     def _broken(self) -> Exception:
         return failures.unreachable(self._target, self.doing, "the other side closed the connection")
