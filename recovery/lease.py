@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -93,14 +93,24 @@ class Leases:
         self.processes = processes
         self.chance = chance
 
-    def take(self, scopes: Iterable[str], run: str, *, over: str | None = None, above: int = 0) -> Lease:
+    def take(
+        self,
+        scopes: Iterable[str],
+        run: str,
+        *,
+        over: str | None = None,
+        above: int | None = None,
+        is_here: Callable[[str], bool] = lambda _run: True,
+    ) -> Lease:
         """Take every scope, or none.
 
         Args:
             scopes: Names of regions and data centres.
             run: The run that takes them.
             over: The run whose silent holder may be taken over.
-            above: The largest epoch that any unit reports, when the store has lost count.
+            above: With break-glass, the largest epoch that any unit reports: the store may have lost count, and a
+                silent holder whose run is not on this machine may be taken over too.
+            is_here: Whether a run is on this machine, so that it can be resumed.
 
         Raises:
             HeldError: Somebody else holds one of them; says who, since when and what to do.
@@ -109,12 +119,13 @@ class Leases:
         now = self.clock.now()
         found = {name: self._read(name) for name in self.store.names("leases/")}
         number = 1 + max((holder.epoch.number for _, holder in found.values()), default=0)
-        number = max(number, above + 1)
+        if above is not None:
+            number = max(number, above + 1)
         epoch = Epoch(number=number, holder=f"{self.chance.getrandbits(64):016x}")
-        for scope in wanted:
-            if _name(scope) in found:
-                self._check_free(found[_name(scope)][1], now, over)
         lease = Lease(self, epoch, run)
+        for _, holder in (found[_name(scope)] for scope in wanted if _name(scope) in found):
+            if self._has_fallen_silent(holder, now, over, is_glass_broken=above is not None, is_here=is_here):
+                lease.taken_over[holder.run] = holder.process.where
         for scope in wanted:
             held = Holder(
                 scope=scope,
@@ -148,23 +159,36 @@ class Leases:
             raise PulihError(f"{name} vanished while it was being read: try again.")
         return document, Holder.from_json(name, document.content)
 
-    def _check_free(self, holder: Holder, now: datetime, over: str | None) -> None:
+    def _has_fallen_silent(
+        self, holder: Holder, now: datetime, over: str | None, *, is_glass_broken: bool, is_here: Callable[[str], bool]
+    ) -> bool:
+        """Return whether a scope is free because its holder has fallen silent; False when nobody holds it.
+
+        Raises:
+            HeldError: It is not free.
+        """
         if holder.released or self.processes.is_dead(holder.process):
-            return
+            return False
         silent = now - holder.heartbeat
+        is_engine = f"-{ENGINE_VERB}-" in holder.run
         who = (
             f"{holder.scope} is held by {holder.process.where} (process {holder.process.pid}) since "
             f"{holder.since:%Y-%m-%d %H:%M:%S} UTC, run {holder.run}, last heard {int(silent.total_seconds())} s ago."
         )
-        is_engine = f"-{ENGINE_VERB}-" in holder.run
         if silent <= TIME_TO_LIVE:
             stop = "with Ctrl-C where it runs" if is_engine else f"with `pulih cancel {holder.run}`"
             raise HeldError(f"{who} Wait for it, or stop it {stop}.")
-        if over != holder.run and not is_engine:
-            raise HeldError(
-                f"{who} It has been silent for longer than {int(TIME_TO_LIVE.total_seconds())} s. If it is not coming "
-                f"back, take over with `pulih resume {holder.run}`."
-            )
+        if is_engine or holder.run == over:
+            return True
+        resume, where = f"take over with `pulih resume {holder.run}`", ""
+        if not is_here(holder.run):
+            if is_glass_broken:
+                return True
+            where = " where that run is kept; if it was lost with its machine, break the glass: --break-glass"
+        raise HeldError(
+            f"{who} It has been silent for longer than {int(TIME_TO_LIVE.total_seconds())} s. If it is not coming "
+            f"back, {resume}{where}."
+        )
 
 
 class Lease:
@@ -173,12 +197,14 @@ class Lease:
     Attributes:
         epoch: The right that every unit checks.
         held: By scope, what was last written and its version in the store.
+        taken_over: Where each run was conducted whose silent holder was taken over.
     """
 
     def __init__(self, leases: Leases, epoch: Epoch, run: str) -> None:
         self.epoch = epoch
         self.run = run
         self.held: dict[str, tuple[Holder, str]] = {}
+        self.taken_over: dict[str, str] = {}
         self._leases = leases
         self._renewed = leases.clock.now()
 

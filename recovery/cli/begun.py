@@ -173,7 +173,8 @@ def begun(
         agreed: What was planned, and agreed to.
         lost_at: From when the time to recover counts; None means from the start.
         resumed: The run that goes on; None begins a new one.
-        above: With break-glass, the largest epoch that any unit reports.
+        above: With break-glass, the largest epoch that any unit reports; then the leases of a silent run that is not on
+            this machine are taken over too.
 
     Raises:
         RefusedError: The estate changed since it was agreed to.
@@ -184,7 +185,7 @@ def begun(
     name = resumed or new_run(verb, clock.now(), outside.chance)
     with ExitStack() as stack:
         lease = Leases(outside.store(agreed.sound.estate), clock, outside.processes, outside.chance).take(
-            scopes(agreed.plan), name, over=resumed, above=above or 0
+            scopes(agreed.plan), name, over=resumed, above=above, is_here=lambda run: run in runs.names()
         )
         stack.callback(_tell_of, "the lease could not be given back", lease.release)
         agreed = _as_it_is_now(outside, agreed, planner)
@@ -195,8 +196,11 @@ def begun(
         stack.callback(journal.close)
         told = runs.story(name)
         if above is not None:
-            note(f"break-glass: epoch {lease.epoch.number}, above the {above} that units report")
-            journal.append("break-glass", clock.now(), {"above": above, "epoch": lease.epoch.number}, durable=True)
+            gone = [f"{run} of {where}" for run, where in lease.taken_over.items()]
+            over = f"; taken over from {', '.join(gone)}" if gone else ""
+            note(f"break-glass: epoch {lease.epoch.number}, above the {above} that units report{over}")
+            broken = {"above": above, "epoch": lease.epoch.number, "taken_over": gone}
+            journal.append("break-glass", clock.now(), broken, durable=True)
         order = Order(
             run=name,
             verb=verb,
@@ -227,9 +231,9 @@ class Recording:
             return
         try:
             self._recorder.notice(event)
-        except LeaseLostError:
+        except LeaseLostError as error:
             self._lost = True
-            self._watch.is_overtaken()
+            self._watch.lose(str(error))
         except OSError as error:
             self._lost = True
             self._watch.stop(f"the run can't be recorded any more: {error}")

@@ -72,7 +72,8 @@ BreakGlass = Annotated[
     bool,
     typer.Option(
         "--break-glass",
-        help="The leases were lost with their store: read every unit first and draw an epoch above the largest. "
-        "Only when nobody else is at work; it is recorded.",
+        help="The leases were lost with their store, or a run holds them whose machine is lost: read every unit first, "
+        "draw an epoch above the largest, and take over from a run that has been silent for 30 s and is not on this "
+        "machine. Only when nobody else is at work; it is recorded.",
     ),
 ]

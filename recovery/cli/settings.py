@@ -19,7 +19,8 @@ class Settings:
         report_dir: Where the report goes besides the state; None for nowhere.
         log: File that gets the transcript; None for none.
         may_ask: Whether somebody may be asked, where a terminal is there; `--yes` forbids it.
-        break_glass: Whether to draw an epoch above the largest any unit reports, because the leases were lost too.
+        break_glass: Whether to draw an epoch above the largest any unit reports, because the leases were lost too, or
+            are held by a silent run that was lost with its machine.
         past: Waves that may pass their gate whatever failed in them.
         observers: Told of every event, besides the progress and the transcript.
     """

@@ -52,7 +52,7 @@ class Watch:
         """Renew the lease for as long as this is not cancelled: one unit may take longer than a lease lasts."""
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            if self._halt is None or self._halt.exit_code != HELD:
+            if not self._is_lost():
                 self._renew()
 
     def stop(self, reason: str) -> None:
@@ -60,11 +60,16 @@ class Watch:
         if self._halt is None:
             self._halt = Halt(cause=Cause.CANCELLED, reason=reason, exit_code=1)
 
+    def lose(self, reason: str) -> None:
+        """Stop before the next unit, because somebody else conducts the run, whatever the store says of its lease."""
+        if not self._is_lost():
+            self._halt = Halt(cause=Cause.STALE_EPOCH, reason=reason, exit_code=HELD)
+
     def is_overtaken(self) -> bool:
         """Whether somebody else conducts the run now; asks the store."""
-        if self._halt is None or self._halt.exit_code != HELD:
+        if not self._is_lost():
             self._renew(at_once=True)
-        return self._halt is not None and self._halt.exit_code == HELD
+        return self._is_lost()
 
     def notice(self, event: Event) -> None:
         """Doubt the lease when a unit says that it has seen a newer epoch."""
@@ -72,11 +77,14 @@ class Watch:
         if stale and self._halt is None:
             self._renew(at_once=True)
 
+    def _is_lost(self) -> bool:
+        return self._halt is not None and self._halt.exit_code == HELD
+
     def _renew(self, *, at_once: bool = False) -> None:
         try:
             self._lease.renew(at_once=at_once)
         except LeaseLostError as error:
-            self._halt = Halt(cause=Cause.STALE_EPOCH, reason=str(error), exit_code=HELD)
+            self.lose(str(error))
         except (PulihError, OSError) as error:
             # A run that can't show that it lives might be taken over without knowing: then it begins nothing more.
             if not self._lease.is_fresh():

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from infra.declaration import ENDPOINT, UNIT, Deployable, declaration
 from infra.provider import resources, rights
@@ -74,11 +74,11 @@ class _Silent:
 class _SeenLeases(Leases):
     """The production leases, with the judge told when the provider takes one."""
 
-    def take(self, scopes: Iterable[str], run: str, *, over: str | None = None, above: int = 0) -> Lease:
+    def take(self, scopes: Iterable[str], run: str, **options: Any) -> Lease:
         wanted = frozenset(scopes)
-        lease = super().take(wanted, run, over=over, above=above)
-        engine = _engine()
-        engine.has_part(Part(who=engine.name, scopes=wanted, plan=None, epoch=lease.epoch.number, has_journal=False))
+        lease = super().take(wanted, run, **options)
+        engine, number, holder = _engine(), lease.epoch.number, lease.epoch.holder
+        engine.has_part(Part(who=engine.name, scopes=wanted, plan=None, epoch=number, holder=holder, has_journal=False))
         return lease
 
 

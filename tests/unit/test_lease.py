@@ -89,6 +89,27 @@ def test_a_silent_holder_is_taken_over_only_with_its_runs_name(leases: Leases, h
     leases.take(["jakarta"], "run-1", over="run-1")
 
 
+def test_a_silent_run_whose_machine_is_lost_is_taken_over_with_break_glass_only(leases: Leases, hands: Hands) -> None:
+    leases.take(["jakarta"], "run-1")
+    hands.time += timedelta(seconds=30)
+    with pytest.raises(HeldError, match="Wait for it"):
+        leases.take(["jakarta"], "run-2", above=1, is_here=lambda _run: False)
+    hands.time += timedelta(seconds=1)
+    with pytest.raises(HeldError, match=r"resume run-1` where that run is kept; .* --break-glass"):
+        leases.take(["jakarta"], "run-2", is_here=lambda _run: False)
+    with pytest.raises(HeldError, match=r"take over with `pulih resume run-1`\.$"):
+        leases.take(["jakarta"], "run-2", above=1, is_here=lambda run: run == "run-1")
+    taken = leases.take(["jakarta"], "run-2", above=7, is_here=lambda _run: False)
+    assert taken.epoch.number == 8
+    assert taken.taken_over == {"run-1": "duty@ops-1"}
+
+
+def test_break_glass_goes_above_the_units_though_none_has_ever_accepted_an_epoch(leases: Leases) -> None:
+    assert leases.take(["jakarta"], "run-1", above=0).epoch.number == 1
+    assert leases.take(["bali"], "run-2", above=0).epoch.number == 2
+    assert leases.take(["papua"], "run-3", above=9).epoch.number == 10
+
+
 def test_a_writer_that_was_taken_over_learns_it_at_its_next_unit(leases: Leases, hands: Hands) -> None:
     stopped = leases.take(["jakarta", "bali"], "run-1")
     hands.time += timedelta(seconds=31)
@@ -106,6 +127,26 @@ def test_whoever_asks_whether_to_stop_before_a_unit_looks_after_the_lease(leases
     halt = watch.halted()
     assert halt is not None
     assert (halt.exit_code, halt.cause) == (4, Cause.STALE_EPOCH)
+
+
+def test_a_run_whose_journal_another_goes_on_with_stops_though_the_store_says_that_its_lease_is_fine(
+    leases: Leases,
+) -> None:
+    watch = Watch(leases.take(["jakarta"], "run-1"), lambda: False)
+    watch.lose("journal.jsonl is conducted by another process now")
+    halt = watch.halted()
+    assert halt is not None
+    assert (halt.exit_code, halt.cause) == (4, Cause.STALE_EPOCH)
+    assert "journal.jsonl" in halt.reason
+    assert watch.is_overtaken()
+
+
+def test_whoever_was_interrupted_and_then_lost_its_journal_was_overtaken(leases: Leases) -> None:
+    watch = Watch(leases.take(["jakarta"], "run-1"), lambda: False)
+    assert watch.interrupt()
+    assert not watch.is_overtaken()
+    watch.lose("journal.jsonl is conducted by another process now")
+    assert watch.is_overtaken()
 
 
 def test_a_holder_that_renews_is_not_silent(leases: Leases, hands: Hands) -> None:
