@@ -26,11 +26,13 @@ class SimBucket:
     Attributes:
         befalls: Asked before each write of a client: what befalls it. `silent`: it is done and never answered; `again`:
             it is done, not answered, and asked for a second time; `away`: nobody is reached.
+        on_write: Told of each write that was done.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.befalls: Callable[[str], str] = lambda _call: ""
+        self.on_write: Callable[[str, bytes], None] = lambda _key, _body: None
 
     def get_object(self, *, Bucket: str, Key: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's names
         del Bucket
@@ -79,6 +81,7 @@ class SimBucket:
         if (if_none_match and found is not None) or (found is not None and if_match not in (None, _tag(found))):
             raise _refusal("PreconditionFailed", 412, "PutObject")
         self.objects[key] = body
+        self.on_write(key, body)
 
 
 def _tag(content: bytes) -> str:

@@ -16,6 +16,7 @@ from recovery.model.estate import (
     Limits,
     LinkName,
     Office,
+    OfficeName,
     Region,
     ServiceName,
     Unit,
@@ -23,10 +24,18 @@ from recovery.model.estate import (
 )
 from recovery.render import Renderer, Templates
 from tests.many import an_estate_of
-from tests.sim.unit import Release, unpacked
+from tests.sim.platter import Release, unpacked
 
 UNITS = 8
-REGION_LIMIT = 3
+_WIDE, _EVERY_LINK = 64, dict.fromkeys(LinkName, 64)
+LIMITS = (
+    Limits(region=_WIDE, bastion=_WIDE, link=_EVERY_LINK),
+    Limits(region=1, bastion=_WIDE, link=_EVERY_LINK),
+    Limits(region=_WIDE, bastion=1, link=_EVERY_LINK),
+    Limits(region=_WIDE, bastion=_WIDE, link=dict.fromkeys(LinkName, 1)),
+)
+"""One set of them a history, so that each keeps somebody waiting whom no other would."""
+
 LOST, TARGET = DataCentreName("pdns-2"), DataCentreName("cloud-1")
 FOLDER = "/estate/placement.json"
 
@@ -48,7 +57,16 @@ MADE: dict[str, Made] = {}
 
 @cache
 def estate() -> Estate:
-    return an_estate_of(UNITS, limits=Limits(region=REGION_LIMIT, bastion=64, link=dict.fromkeys(LinkName, 64)))
+    """Return what is declared: in the wave of border crossing two units have a region in common, two a bastion."""
+    made = an_estate_of(UNITS, limits=LIMITS[0])
+    first, second = made.regions
+    moved = {office.name: office for office in second.offices}
+    through = first.offices[0].bastion
+    mine = (*first.offices, moved.pop(OfficeName("office-001")))
+    last = OfficeName("office-007")
+    moved[last] = replace(moved[last], bastion=through)
+    regions = (replace(first, offices=mine), replace(second, offices=tuple(moved.values())))
+    return replace(made, regions=regions)
 
 
 @cache
@@ -63,22 +81,22 @@ def all_at(centre: str) -> Placement:
 
 
 @cache
-def sound(placement: Placement) -> Declared:
-    """Return the declaration with a placement, as `pulih` reads it."""
+def sound(placement: Placement, limits: int = 0) -> Declared:
+    """Return the declaration with a placement and one of the `LIMITS`, as `pulih` reads it."""
     moves = [(ServiceName(service), None, DataCentreName(centre)) for service, centre in placement]
-    placed = replace(estate(), placement=estate().placement.moved(moves))
+    placed = replace(estate(), placement=estate().placement.moved(moves), limits=LIMITS[limits])
     return Declared(estate=placed, templates=templates(), renderer=OnceRenderer(placed, templates()))
 
 
 def written(estate: Estate) -> bytes:
-    """Return an estate's placement as it stands in the repository."""
-    return json.dumps(sorted(estate.placement.default.items())).encode()
+    """Return what may differ between declarations as it stands in the repository: limits and placement."""
+    return json.dumps([LIMITS.index(estate.limits), sorted(estate.placement.default.items())]).encode()
 
 
 @cache
 def read(content: bytes) -> Declared:
-    """Return the declaration whose placement is that."""
-    return sound(tuple((service, centre) for service, centre in json.loads(content)))
+    """Return the declaration that stands there."""
+    return sound(all_of(content), json.loads(content)[0])
 
 
 @cache
@@ -92,7 +110,8 @@ class OnceRenderer(Renderer):
 
     def __new__(cls, estate: Estate, templates: Templates) -> OnceRenderer:
         del templates  # the same for all
-        return _renderers.setdefault(written(estate), super().__new__(cls))
+        placement = tuple(sorted(estate.placement.default.items()))
+        return _renderers.setdefault(placement, super().__new__(cls))
 
     def __init__(self, estate: Estate, templates: Templates) -> None:
         if not hasattr(self, "made"):
@@ -112,7 +131,7 @@ class OnceRenderer(Renderer):
         return self.made[endpoint.name]
 
 
-_renderers: dict[bytes, OnceRenderer] = {}
+_renderers: dict[Placement, OnceRenderer] = {}
 
 
 @cache
@@ -138,4 +157,4 @@ def release(name: str, placement: Placement) -> Release:
 @cache
 def all_of(content: bytes) -> Placement:
     """Return the placement that the repository holds."""
-    return tuple((service, centre) for service, centre in json.loads(content))
+    return tuple((service, centre) for service, centre in json.loads(content)[1])

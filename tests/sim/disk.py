@@ -46,6 +46,7 @@ class SimDisk:
         folders: Their paths.
         on_record: Told of each line that a process is about to append to a journal.
         after_record: Told when it is written.
+        on_replace: Told of each file that was put in another's place, and its content.
         room_bytes: What still fits on it; None means more than anybody needs.
         below: Paths by folder and name, each joined once.
     """
@@ -55,6 +56,7 @@ class SimDisk:
         self.folders: set[str] = {"/"}
         self.on_record: Callable[[SimFile, bytes], None] = lambda _file, _line: None
         self.after_record: Callable[[bytes], None] = lambda _line: None
+        self.on_replace: Callable[[str, bytes], None] = lambda _path, _content: None
         self.room_bytes: int | None = None
         self.below: dict[tuple[str, str], Any] = {}
         self._committed: dict[str, SimFile] = {}
@@ -132,6 +134,7 @@ class DiskPath(PurePosixPath):
         _check()
         self.disk.files[str(target)] = self.disk.files.pop(str(self))
         self.disk.names_changed()
+        self.disk.on_replace(str(target), target.file().content)
         return target
 
     def rename(self, target: DiskPath) -> DiskPath:

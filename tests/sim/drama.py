@@ -25,6 +25,9 @@ LONGEST_S = 400.0
 LOOKED_AT_TWICE = 0.15
 """In this share of histories everybody is read in the end, and a recovery more sends nothing to anybody."""
 
+READ_ON_THE_WAY = 0.1
+"""In this share of histories everybody is read before they are brought to the declaration."""
+
 _SILENT_S = 31.0
 """A holder that has been silent for longer than 30 s may be taken over."""
 
@@ -51,8 +54,10 @@ class Drama:
         for fault in world.trace:
             if fault.site is Site.SECOND_OPERATOR:
                 self._act(self._second_operator(fault))
-            elif fault.site in (Site.ENGINE_UPDATE, Site.ENGINE_KILLED):
+            elif fault.site in (Site.ENGINE_UPDATE, Site.ENGINE_KILLED, Site.ENGINE_PAUSED):
                 self._act(self._engine(fault))
+            elif fault.site is Site.MACHINE_LOST:
+                self._act(self._lose_machine(fault))
         await asyncio.sleep(world.chance.choice((0.0, 2.0)))
         self.first.launch(self.first.recover())
         await self._all_over()
@@ -67,6 +72,8 @@ class Drama:
             if fault.site is Site.STORE_BURNED:
                 world.burn_store(fault)
         gone = world.field.gone()
+        if world.chance.random() < READ_ON_THE_WAY:
+            await self._command("reader on the way", Operator.read)
         if gone:
             for attempt in range(TRIES - 1):
                 await self._go_on(f"without the gone {attempt}")
@@ -80,6 +87,9 @@ class Drama:
             self.judge.find(f"not recovered after {TRIES} commands without faults")
         for sentence in self._differs():
             self.judge.find(sentence)
+        for path, left in self.judge.reports.items():
+            if world.report(path) != left:
+                self.judge.find(f"{path} is not what its run has left in the end")
         if world.chance.random() < LOOKED_AT_TWICE:
             await self._look_twice()
 
@@ -136,10 +146,35 @@ class Drama:
             engine.launch(engine.update(fault.how, fault.seconds))
             return
         engine.launch(engine.update(fault.how, 0.0))
+        if fault.site is Site.ENGINE_PAUSED:
+            await asyncio.sleep(0.5)
+            if not engine.ended.done():
+                world.fire(fault)
+                await self._pause(engine, fault)
+            return
         await asyncio.sleep(fault.seconds / 10)
         if not engine.ended.done():
             world.fire(fault)
             engine.kill()
+
+    async def _pause(self, engine: Engine, fault: Fault) -> None:
+        """Stop an engine that has begun; somebody recovers behind its lease, and it goes on while they do, or after."""
+        engine.stop()
+        await asyncio.sleep(_SILENT_S)
+        operator = Operator(self.world, self.world.machine, "past the engine")
+        operator.launch(operator.recover())
+        await asyncio.sleep(fault.seconds / 4)
+        engine.go_on()
+
+    async def _lose_machine(self, fault: Fault) -> None:
+        """Somebody else recovers, from a machine that is lost in the middle of it and takes the run along."""
+        await asyncio.sleep(fault.at)
+        lost = Operator(self.world, self.world.other_machine, "lost")
+        lost.launch(lost.recover())
+        await asyncio.sleep(fault.seconds)
+        if not lost.ended.done():
+            self.world.fire(fault)
+            lost.kill()
 
     # --- what strikes the first operator
 
@@ -162,6 +197,7 @@ class Drama:
             if fault.site is Site.JOURNAL_FULL:
                 self.world.fire(fault)
                 self.world.machine.disk.room_bytes = len(line) // 2
+                self._is_to_stop(operator)
 
     def _after_record(self, line: bytes) -> None:
         operator = this_process()
@@ -200,14 +236,20 @@ class Drama:
                 operator.machine.ahead_s += fault.seconds
             case Site.INTERRUPTED if operator.interrupt is not None:
                 world.fire(fault)
+                self._is_to_stop(operator)
                 operator.interrupt()
                 if fault.how == "twice":
                     later(0.3, lambda: operator.interrupt and operator.interrupt())
             case Site.CANCELLED if operator.run_name is not None:
                 world.fire(fault)
                 operator.runs.request_cancel(operator.run_name)
+                self._is_to_stop(operator)
             case _:
                 pass
+
+    def _is_to_stop(self, operator: Operator) -> None:
+        if operator.part is not None and operator.part.stops_from is None:
+            operator.part.stops_from = self.world.seconds()
 
     async def _overtake(self, run: str, fault: Fault) -> None:
         """Somebody resumes the run of a process that has been silent; it wakes up while they are at work, or after."""

@@ -23,6 +23,7 @@ class Site(StrEnum):
     HALF_BUNDLE = "half a bundle"
     HANG = "session that never answers"
     LIES = "unit that answers for another bundle"
+    WRONG_ANSWER = "unit that the lost data centre answers"
     SLOW_LINK = "slow link"
     APPLIER_KILLED = "applier killed at a step"
     REBOOT = "unit reboots at a step"
@@ -48,6 +49,8 @@ class Site(StrEnum):
     SECOND_OPERATOR = "two operators"
     ENGINE_UPDATE = "Pulumi update beside a recover"
     ENGINE_KILLED = "Pulumi engine killed mid-update"
+    ENGINE_PAUSED = "Pulumi engine stopped beside a recover past its lease, then going on"
+    MACHINE_LOST = "another operator's machine lost with its run"
 
 
 LINE = frozenset(
@@ -61,6 +64,7 @@ LINE = frozenset(
         Site.HALF_BUNDLE,
         Site.HANG,
         Site.LIES,
+        Site.WRONG_ANSWER,
     }
 )
 """Strike a visit to a unit on its way."""
@@ -184,6 +188,11 @@ def _fault(site: Site, chance: random.Random, names: tuple[str, ...]) -> Fault:
             return Fault(site, at=_record(chance), how=chance.choice(("once", "twice")))
         case Site.SECOND_OPERATOR:
             return Fault(site, at=chance.randint(0, 20), how=chance.choice(("recover", "apply", "resume")))
+        case Site.MACHINE_LOST:
+            return Fault(site, at=chance.randint(0, 8), seconds=chance.choice((0.5, 2.0, 5.0)))
+        case Site.ENGINE_PAUSED:
+            how, seconds = chance.choice(("region-0", "region-1", "cloud-1")), float(chance.choice((2, 5, 10, 40)))
+            return Fault(site, at=chance.randint(0, 6), how=how, seconds=seconds)
         case Site.ENGINE_UPDATE | Site.ENGINE_KILLED:
             how = chance.choice(("region-0", "region-1", "cloud-1"))
             at, seconds = chance.choice((0, 0, 1, 2, 5, 10, 20)), float(chance.choice((0, 1, 5, 20, 20)))

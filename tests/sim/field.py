@@ -16,7 +16,8 @@ from tests.sim.declared import MADE
 from tests.sim.faults import LINE, Fault, Site, Trace
 from tests.sim.hosts import Host, HungUpError, Remote, Trouble
 from tests.sim.judge import Judge
-from tests.sim.unit import SimUnit, StruckError, UnitDisk, Written, applier
+from tests.sim.platter import UnitDisk, Written
+from tests.sim.unit import SimUnit, StruckError, applier
 
 LONGEST_STEP_S = 0.4
 _STEPS = frozenset({"stage", "reload", "probe"})
@@ -35,7 +36,6 @@ class Field:
         units: And endpoints, by name.
         hosts: By address and port.
         is_calm: Whether no further fault strikes.
-        struck: Names of those whom some fault is meant for.
     """
 
     def __init__(
@@ -54,7 +54,6 @@ class Field:
         self.units: dict[str, SimUnit] = {}
         self.hosts: dict[tuple[str, int], Host] = {}
         self.is_calm = False
-        self.struck = {fault.who for fault in trace}
         self._by_name: dict[str, Host] = {}
         self._services: dict[str, str] = {}
         self._chances: dict[str, random.Random] = {}
@@ -253,7 +252,7 @@ class _Around:
         if field.boots(unit.name) != self._boots:
             raise StruckError
         field.judge.serves(unit)
-        if unit.name not in field.struck:
+        if not any(fault.who == unit.name for fault in field.trace):
             return
         for site in (Site.APPLIER_KILLED, Site.REBOOT, Site.POWER_CUT, Site.DISK_FULL):
             fault = field.strikes(site, unit.name, place)

@@ -7,15 +7,15 @@ canaries, dependencies, totals.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
-from recovery.model.outcome import Outcome, RunResult
+from recovery.model.outcome import RunResult
 from recovery.model.plan import Move, Plan, Step
-from recovery.report import to_json
 from tests.sim import declared
+from tests.sim.holding import FRESH_S, SILENT_S, Holding
+from tests.sim.part import Part
+from tests.sim.reckoning import BRINGS, faults_of
 
 if TYPE_CHECKING:
     from tests.sim.disk import SimFile
@@ -25,75 +25,11 @@ RENEWED_WITHIN_S = 15.0
 """A writer looks at its lease every 5 s and renews it when it is 10 s old, so it may not know for 15 s that a taker
 whose clock runs ahead has overtaken it; the epoch guards the units meanwhile."""
 
-_BRINGS = ("verified", "unchanged")
+_AGAIN = frozenset({"unreachable", "timeout", "bad-answer", "probe-failed"})
+"""Causes that may pass by themselves."""
 
-
-@dataclass
-class Part:
-    """One process's part of a run.
-
-    Attributes:
-        who: For the trace.
-        scopes: Whose leases it has taken.
-        plan: What it carries out; the engine has none.
-        epoch: Its right to write; 0 before its journal has begun.
-        has_journal: Whether it writes one.
-        intents: Units in its journal as begun.
-        outcomes: State of units in its journal as ended.
-        asked: Mode of the last visit, by unit.
-        heard: Digest of the last `done` that came back, by unit and mode.
-        overtaken_at: When somebody took its leases; None while it holds them.
-        was_stopped: Whether it was stopped when they were taken: it learns of it before its next unit.
-        barred: Units whose key or login was refused.
-        in_flight: Units that it is visiting.
-        waved_on: Waves that somebody has let pass whatever failed in them.
-    """
-
-    who: str
-    scopes: frozenset[str]
-    plan: Plan | None
-    epoch: int = 0
-    holder: str = ""
-    has_journal: bool = True
-    intents: set[str] = field(default_factory=set[str])
-    outcomes: dict[str, str] = field(default_factory=dict[str, str])
-    asked: dict[str, str] = field(default_factory=dict[str, str])
-    heard: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
-    overtaken_at: float | None = None
-    was_stopped: bool = False
-    barred: set[str] = field(default_factory=set[str])
-    in_flight: set[str] = field(default_factory=set[str])
-    waved_on: set[str] = field(default_factory=set[str])
-    placement_intended: bool = False
-    is_over: bool = False
-
-    @cached_property
-    def steps(self) -> dict[str, Step]:
-        """What it carries out, by unit."""
-        return {str(step.name): step for step in self.plan.steps()} if self.plan else {}
-
-    @cached_property
-    def ranks(self) -> dict[str, tuple[int, int, str]]:
-        """Whose turn comes before whose: endpoints by what they come after, then units by their service's RTO."""
-        services = {name: declared.estate().service[step.service] for name, step in self.steps.items()}
-        return {
-            name: (0, len(services[name].after), "") if step.region is None else (1, services[name].rto_s, step.service)
-            for name, step in self.steps.items()
-        }
-
-    @cached_property
-    def canaries(self) -> set[str]:
-        """The first of each class of line among a service's units, unless that would be all of them."""
-        found: set[str] = set()
-        units = [step for step in self.steps.values() if step.region is not None]
-        for service in {step.service for step in units}:
-            mine = [step for step in units if step.service == service]
-            first: dict[object, str] = {}
-            for step in mine:
-                first.setdefault(step.link, step.name)
-            if len(first) < len(mine):
-                found |= set(first.values())
-        return found
+_PATIENCE_S = 40.0
+"""A unit's time, 60 s, is nearly used up after that: it may be given up before its last try."""
 
 
 class Judge:
@@ -102,7 +38,9 @@ class Judge:
     Attributes:
         broken: Every promise that was broken, one sentence each.
         proven: Units whose probe has passed, with epoch and digest.
-        now_declared: The declaration's placement as it stands.
+        now_declared: The declaration as it stands.
+        holding: Who holds which scope.
+        reports: What runs have left as their reports, by path.
     """
 
     def __init__(self, clock: Callable[[], float], now_declared: Callable[[], bytes]) -> None:
@@ -110,6 +48,8 @@ class Judge:
         self.parts: list[Part] = []
         self.proven: set[tuple[str, int, str]] = set()
         self.now_declared = now_declared
+        self.holding = Holding(clock, self.find)
+        self.reports: dict[str, bytes] = {}
         self._clock = clock
         self._largest: dict[str, tuple[int, str]] = {}
         self._allowed: dict[str, set[str]] = {}
@@ -165,14 +105,31 @@ class Judge:
         if name in part.barred:
             self.find(f"{part.who} tried {name} again after its key or login was refused")
         part.in_flight.add(name)
-        region = self._region.get(name)
-        beside = [other for other in part.in_flight if self._region.get(other) == region]
-        if region is not None and len(beside) > declared.REGION_LIMIT:
-            self.find(f"{part.who} visits {len(beside)} units of {region} at once, {declared.REGION_LIMIT} may be")
+        part.tries[name] += 1
+        for limit in self._exceeded(part, name):
+            self.find(f"{part.who} visits more units of one {limit} at once than may be")
+        silent_s = self.holding.silent_s(part.holder)
+        if part.stops_from is not None and self._clock() > part.stops_from and part.overtaken_at is None:
+            self.find(f"{part.who} began a visit to {name} although it was to stop")
         if part.overtaken_at is not None:
             late_s = self._clock() - part.overtaken_at
             if part.was_stopped or late_s > RENEWED_WITHIN_S:
                 self.find(f"{part.who} began a visit to {name} although it was overtaken {late_s:.1f} s before")
+        elif silent_s > FRESH_S:
+            self.find(f"{part.who} began a visit to {name}, and its leases were last renewed {silent_s:.1f} s before")
+
+    def _exceeded(self, part: Part, name: str) -> Iterator[str]:
+        """Yield the limits that a process exceeds with its visits; the engine has its own."""
+        if part.plan is None:
+            return
+        limits = declared.read(self.now_declared()).estate.limits
+        step, beside = part.steps[name], [part.steps[other] for other in part.in_flight]
+        if step.region is not None and sum(other.region == step.region for other in beside) > limits.region:
+            yield "region"
+        if step.bastion is not None and sum(other.bastion == step.bastion for other in beside) > limits.bastion:
+            yield "bastion"
+        if sum(other.link == step.link for other in beside) > limits.link[step.link]:
+            yield "class of line"
 
     def leaves(self, part: Part, name: str) -> None:
         """A process ends a visit."""
@@ -183,6 +140,7 @@ class Judge:
         _, mode, _, _, digest, *_ = header.split(" ")
         part.asked[name] = mode
         part.heard.pop((name, mode), None)
+        part.misled.discard((name, mode))
         if mode != "apply":
             return
         if part.has_journal and name not in part.intents:
@@ -194,6 +152,10 @@ class Judge:
     def hears(self, part: Part, name: str, line: str) -> None:
         """A last line has come back."""
         part.heard[name, part.asked[name]] = line.removeprefix("done ")
+
+    def misleads(self, part: Part, name: str) -> None:
+        """A unit's test transaction was answered by somebody else."""
+        part.misled.add((name, part.asked[name]))
 
     # --- what the journal says
 
@@ -207,10 +169,13 @@ class Judge:
                 self.find(f"{part.who} has epoch {part.epoch}, and a unit has accepted {self.largest_epoch()}")
         elif kind == "unit-started":
             part.intents.add(data["name"])
+            part.began[data["name"]], part.tries[data["name"]] = self._clock(), 0
             self._in_turn(part, data["name"])
         elif kind == "unit-finished":
             part.outcomes[data["name"]] = data["state"]
             self._result(part, data)
+        elif kind == "wave-held" and not data["went_on"]:
+            part.stops_from = -1.0
         elif kind == "placement-intended":
             part.placement_intended = True
 
@@ -218,15 +183,30 @@ class Judge:
         name, state, digest = data["name"], data["state"], data["digest"]
         if state != "skipped" and name not in part.intents:
             self.find(f"{name} has a result in the journal of {part.who} and no intent")
-        if state in _BRINGS:
+        if state in BRINGS:
             if part.heard.get((name, "apply")) != digest:
                 self.find(f"{name} is {state} for {part.who}, which never heard that it was done")
             if (name, part.epoch, digest) not in self.proven:
                 self.find(f"{name} is {state} for {part.who} without a test transaction")
             if name in part.canaries and part.heard.get((name, "probe")) != digest:
                 self.find(f"canary {name} is {state} for {part.who} without a test transaction over a new connection")
+            if {(name, "apply"), (name, "probe")} & part.misled:
+                self.find(f"{name} is {state} for {part.who}, which was answered by somebody else")
         elif not data["reason"] or not data["cause"]:
             self.find(f"{name} is {state} for {part.who} without a cause")
+        elif data["reason"].startswith("a fault of pulih itself"):
+            self.find(f"{name} has met {data['reason']}")
+        if state == "quarantined":
+            self._given_up(part, name, data["cause"])
+
+    def _given_up(self, part: Part, name: str, cause: str) -> None:
+        """A unit was tried as often as it should be, before it was given up."""
+        tries, most = part.tries[name], 1 + declared.estate().timeouts.retries
+        took_s = self._clock() - part.began[name]
+        if cause in _AGAIN and tries < most and took_s < _PATIENCE_S:
+            self.find(f"{part.who} gave {name} up after {tries} tries and {took_s:.0f} s: {cause}")
+        if tries > most * (2 if name in self._vanguard(part, name) else 1):
+            self.find(f"{part.who} has tried {name} {tries} times")
 
     def _in_turn(self, part: Part, name: str) -> None:
         steps, ranks = part.steps, part.ranks
@@ -239,18 +219,39 @@ class Judge:
                     self.find(f"{part.who} began {name} before canary {canary} was through")
         self._none_held(part, name)
         for needed in self._needs(steps[name], part.plan):
-            if needed in steps and part.outcomes.get(needed) not in _BRINGS:
+            if needed in steps and part.outcomes.get(needed) not in BRINGS:
                 self.find(f"{part.who} began {name}, which needs {needed}, and that is {part.outcomes.get(needed)}")
 
     def _none_held(self, part: Part, name: str) -> None:
-        """No earlier wave has lost more than it may, unless somebody has said to go on."""
+        """No wave has lost more than it may, unless somebody has said to go on."""
         rule = declared.estate().wave_pass
-        for rank in {rank for rank in part.ranks.values() if rank < part.ranks[name]}:
+        for rank in {rank for rank in part.ranks.values() if rank <= part.ranks[name]}:
             wave = [other for other in part.steps if part.ranks[other] == rank]
-            failed = [other for other in wave if part.outcomes.get(other) == "quarantined"]
             services = {part.steps[other].service for other in wave}
-            if len(failed) > max(rule.failures, int((1 - rule.share) * len(wave))) and not services & part.waved_on:
-                self.find(f"{part.who} began {name} although {', '.join(failed)} of an earlier wave had failed")
+            if services & part.waved_on:
+                continue
+            counted = wave
+            if rank == part.ranks[name]:  # its gate is asked once: between those who go first and the rest
+                counted = self._vanguard(part, name)
+                if name in counted or services & part.rest_of or not part.canaries & set(wave):
+                    continue
+                part.rest_of |= services
+            failed = [other for other in counted if part.outcomes.get(other) == "quarantined"]
+            if len(failed) > max(rule.failures, int((1 - rule.share) * len(wave))):
+                self.find(f"{part.who} began {name} although {', '.join(failed)} before it had failed")
+
+    def _vanguard(self, part: Part, name: str) -> list[str]:
+        """Return who goes first in a unit's wave: its canaries, and for each that failed the next of its class."""
+        wave = [other for other in part.steps if part.ranks[other] == part.ranks[name]]
+        first = [other for other in wave if other in part.canaries]
+        rest = [other for other in wave if other not in part.canaries]
+        for canary in list(first):
+            if part.outcomes.get(canary) == "quarantined":
+                mine = (other for other in rest if part.steps[other].link == part.steps[canary].link)
+                if (second := next(mine, None)) is not None:
+                    rest.remove(second)
+                    first.append(second)
+        return first
 
     def _needs(self, step: Step, plan: Plan | None) -> list[str]:
         after = declared.estate().service[step.service].after
@@ -271,24 +272,24 @@ class Judge:
         for move in moves:
             for service in (move.service, *declared.estate().service[move.service].after):
                 target = f"{service}-{move.target}"
-                if part.outcomes.get(target) not in _BRINGS:
+                if part.outcomes.get(target) not in BRINGS:
                     self.find(f"{part.who} moved {move.service} to {move.target} before {target} was proven")
         touched = sorted(name for name in part.asked if name in self._region)
         if touched:
             self.find(f"{part.who} changed the placement after it had touched {', '.join(touched)}")
 
-    def overtakes(self, taker: Part, may_live: Callable[[Part], bool]) -> None:
+    def overtakes(self, taker: Part, is_at_work: Callable[[Part], bool]) -> None:
         """A process has taken leases: whoever else was at work in its scopes is overtaken.
 
         Args:
             taker: The process's part.
-            may_live: Whether nothing has kept another one from being heard.
+            is_at_work: Whether another one's process runs, and no clock has jumped.
         """
         for part in self.parts:
             if part is not taker and part.scopes & taker.scopes and part.overtaken_at is None and not part.is_over:
                 part.overtaken_at = self._clock()
-                if may_live(part):
-                    self.find(f"{taker.who} took the leases of {part.who}, which was alive and had been heard")
+                if is_at_work(part) and self.holding.silent_s(part.holder) <= SILENT_S:
+                    self.find(f"{taker.who} and {part.who} both hold {', '.join(sorted(part.scopes & taker.scopes))}")
 
     def loses_power(self, part: Part, journal: SimFile | None) -> None:
         """The machine of a run has lost its power; look at what its journal still says."""
@@ -304,28 +305,6 @@ class Judge:
 
     def ends(self, part: Part, result: RunResult, retold: RunResult | None, report: bytes | None) -> None:
         """A run has ended by itself; what it says, its journal and its report must be the same."""
-        if part.overtaken_at is not None:
-            return
-        if retold is None or _gist(retold) != _gist(result):
-            self.find(f"the journal of {part.who} tells another story than its report")
-        said = to_json(result)
-        if report is not None and json.loads(report) != json.loads(json.dumps(said)):
-            self.find(f"the report on {part.who}'s disk is not that of its run")
-        totals = cast(dict[str, int], said["totals"])
-        counted = {state: sum(unit.state == state for unit in result.units) for state in ("quarantined", "skipped")}
-        brought = sum(unit.state in _BRINGS for unit in result.units)
-        if totals["verified"] != brought or any(totals[state] != count for state, count in counted.items()):
-            self.find(f"the totals of {part.who} are {totals}, counted are {brought} verified and {counted}")
-        if totals["units"] != len(result.units):
-            self.find(f"{part.who} reports {totals['units']} units of {len(result.units)}")
-        if result.exit_code == 0 and not all(_is_brought(outcome) for outcome in (*result.units, *result.endpoints)):
-            self.find(f"{part.who} ended with 0 although not everybody is verified")
-
-
-def _is_brought(outcome: Outcome) -> bool:
-    return outcome.state in _BRINGS
-
-
-def _gist(result: RunResult) -> list[tuple[str, str, str | None, str]]:
-    outcomes = (*result.units, *result.endpoints)
-    return [(outcome.name, outcome.state, outcome.digest, outcome.reason) for outcome in outcomes]
+        if part.overtaken_at is None:
+            for sentence in faults_of(part, result, retold, report):
+                self.find(sentence)

@@ -55,6 +55,9 @@ class MemoryTransport:
     def heard(self, target: Target, line: str) -> None:
         """Take note of a line that has come back."""
 
+    def misled(self, target: Target) -> None:
+        """Take note that an answer was not the unit's own."""
+
     def refused(self, target: Target) -> None:
         """Take note that a key or a login was refused."""
 
@@ -122,6 +125,11 @@ def _strikes(trouble: Trouble | None, site: Site) -> bool:
     return True
 
 
+def _of_another(answer: str) -> str:
+    """Return what another data centre would have answered, as after a gateway that was not reloaded."""
+    return answer.replace("data-centre=cloud-1 ", "data-centre=pdns-2 ")
+
+
 async def _run_program(program: Program, remote: Remote) -> None:
     try:
         await program(remote)
@@ -182,6 +190,9 @@ class _MemorySession:
             raise self._broken()
         if line.startswith("done ") and _strikes(self._trouble, Site.LIES):
             line = f"done sha256:{'0' * 64}"
+        if line.startswith("answer ") and _strikes(self._trouble, Site.WRONG_ANSWER):
+            self._transport.misled(self._target)
+            line = _of_another(line)
         self._transport.heard(self._target, line)
         return line
 

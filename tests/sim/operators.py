@@ -46,17 +46,20 @@ class Orchestrator(Process):
 
     Attributes:
         part: What the judge knows of it; None until it has its leases.
-        was_stopped: Whether it was ever stopped.
+        wants: Whose leases it asks for.
+        breaks_glass: Whether it was told to.
         code: Its exit code; None while it runs, or when it was killed.
     """
 
     def __init__(self, world: World, machine: Machine, name: str) -> None:
         super().__init__(len(world.processes) + 2)
         world.processes.append(self)
+        world.judge.holding.knows(self)
         self.world, self.machine, self.name = world, machine, name
         self.chance = random.Random(f"{world.seed} {self.pid}")
         self.part: Part | None = None
-        self.was_stopped = False
+        self.wants: frozenset[str] = frozenset()
+        self.breaks_glass = False
         self.code: int | None = None
         self.processes = _Processes(self)
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -76,7 +79,6 @@ class Orchestrator(Process):
 
     def stop(self) -> None:
         """SIGSTOP."""
-        self.was_stopped = True
         self.world.say(f"{self.name} is stopped")
         super().stop()
 
@@ -92,6 +94,8 @@ class Orchestrator(Process):
         try:
             self.code = await main
         except PulihError as error:
+            if isinstance(error, HeldError) and not self.world.judge.holding.is_anybody(self.wants, besides=self):
+                self.world.judge.find(f"{self.name} gave way to somebody else, and there was nobody")
             self.code = 4 if isinstance(error, HeldError) else 5 if isinstance(error, RefusedError) else 1
             self.world.say(f"{self.name}: {type(error).__name__}: {error}")
         except OSError as error:
@@ -101,8 +105,6 @@ class Orchestrator(Process):
             self.code = 1
             self.world.judge.find(f"{self.name} crashed: {type(error).__name__}: {error}")
         self.world.say(f"{self.name} ends with {self.code}")
-        if self.code == 4 and len(self.world.processes) == 1:
-            self.world.judge.find(f"{self.name} gave way to somebody else, and there was nobody")
         if self.part is not None:
             self.part.is_over = True
         self.is_dead = True
@@ -140,14 +142,13 @@ class Orchestrator(Process):
         """Take note that it has its leases."""
         self.part = part
         self.world.judge.parts.append(part)
-        self.world.judge.overtakes(part, self._is_heard)
+        self.world.judge.overtakes(part, self._is_at_work)
 
-    def _is_heard(self, part: Part) -> bool:
-        """Whether a part's process lives, and nothing has ever kept it from renewing its leases, or us from knowing."""
-        world = self.world
-        others = (process for process in world.processes if process.part is part)
-        kept_off = {Site.STORE_AWAY, Site.STORE_BURNED, Site.CLOCK_JUMPS, Site.JOURNAL_FULL} & set(world.fired)
-        return not kept_off and any(not other.is_dead and not other.was_stopped for other in others)
+    def _is_at_work(self, part: Part) -> bool:
+        """Whether a part's process lives, and no clock has jumped, by which it seems silent."""
+        if Site.CLOCK_JUMPS in self.world.fired:
+            return False
+        return any(not other.is_dead for other in self.world.processes if other.part is part)
 
 
 class _Processes:
@@ -191,6 +192,10 @@ class _Watched(MemoryTransport):
         if self._orchestrator.part is not None and line.startswith("done "):
             self._judge.hears(self._orchestrator.part, target.name, line)
 
+    def misled(self, target: Target) -> None:
+        if self._orchestrator.part is not None:
+            self._judge.misleads(self._orchestrator.part, target.name)
+
 
 class Operator(Orchestrator):
     """Somebody who types commands.
@@ -226,7 +231,7 @@ class Operator(Orchestrator):
         return await self._carry_out(verb, planner, resumed=name, break_glass=self.must_break_glass())
 
     async def read(self) -> int:
-        """`pulih drift`: read everybody, and tell whether somebody differs from the declaration."""
+        """`pulih drift`: read everybody, and let the judge compare with what is on the disks."""
         sound = self._read()
         plan, estate = _planned(sound, declared.LOST)
         survey = Survey(
@@ -237,14 +242,21 @@ class Operator(Orchestrator):
             steps=tuple(plan.steps()),
             parallel=PARALLEL,
         )
+        wanted = declared.bundles(declared.all_of(self.world.declaration()))
         for finding in await read_all(survey):
-            if finding.differences or finding.error is not None:
-                self.world.judge.find(f"{finding.step.name} differs in the end: {finding.error or finding.differences}")
+            unit, digest = self.world.field.units[finding.step.name], wanted[finding.step.name].digest
+            if finding.error is not None:
+                if finding.step.name not in self.world.field.gone():
+                    self.world.judge.find(f"{finding.step.name} could not be read: {finding.error}")
+            elif bool(finding.differences) is unit.is_as(digest):
+                told = finding.differences or "that nothing differs"
+                self.world.judge.find(f"{finding.step.name} was read as if it were another: {told}")
         return 0
 
     def must_break_glass(self) -> bool:
-        """Whether the leases are lost, which whoever sits there has been told."""
-        return any(fault.site is Site.STORE_BURNED for fault in self.world.trace) and self.world.field.is_calm
+        """Whether leases are lost, or a machine that held some, which whoever sits there has been told."""
+        lost = {Site.STORE_BURNED, Site.MACHINE_LOST}
+        return any(fault.site in lost for fault in self.world.trace) and self.world.field.is_calm
 
     def is_unfinished(self) -> str | None:
         """Return the newest recovery on this machine that did not end well."""
@@ -273,6 +285,7 @@ class Operator(Orchestrator):
             store=self.store,
             transport=self.transport,
         )
+        self.wants, self.breaks_glass = scopes(plan), break_glass
         above = await self._largest_epoch(agreed, outside) if break_glass else None
         with begun(settings, outside, verb, planner, agreed, resumed=resumed, above=above) as run:
             self.run_name = run.folder.name
@@ -292,9 +305,10 @@ class Operator(Orchestrator):
         report = run.folder / "report.json"
         is_recorded = self.machine.disk.room_bytes is None
         if is_recorded and self.part.overtaken_at is None:
-            self.world.judge.ends(
-                self.part, result, told.result if told else None, report.read_bytes() if report.exists() else None
-            )
+            left = report.read_bytes() if report.exists() else None
+            self.world.judge.ends(self.part, result, told.result if told else None, left)
+            if left is not None:
+                self.world.judge.reports[str(report)] = left
 
     async def _largest_epoch(self, agreed: Agreed, outside: Outside) -> int:
         carrier = outside.transport(agreed.estate)

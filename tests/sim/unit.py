@@ -7,100 +7,19 @@ same answers and the same traces on the disk.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import io
 import json
-import random
-import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Protocol
+
+from tests.sim.platter import Release, UnitDisk, Written, unpacked
 
 LOCK_S = 25.0
 
 
 class StruckError(BaseException):
     """The applier was killed where it stood."""
-
-
-class FullError(Exception):
-    """The disk has no room."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Release:
-    """A bundle on a unit's disk; each copy is another one.
-
-    Attributes:
-        files: Hex SHA-256 and mode by path.
-        is_torn: Whether some of it never got to the platter.
-    """
-
-    digest: str
-    files: Mapping[str, tuple[str, int]]
-    is_torn: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What stands on a unit's disk.
-
-    Attributes:
-        releases: By name.
-        staged: What is unpacked and checked, but nothing points to.
-        current: Name of the one that `current` points to.
-        receipt: None when there is none, empty when it was emptied.
-        epoch: Number and holder of the largest accepted.
-    """
-
-    releases: Mapping[str, Release] = field(default_factory=lambda: MappingProxyType({}))
-    staged: Release | None = None
-    current: str | None = None
-    receipt: str | None = None
-    epoch: tuple[int, str] = (0, "-")
-
-
-class UnitDisk:
-    """A unit's disk: what is written there, and what of it would outlast a power cut.
-
-    Attributes:
-        now: As every program sees it.
-        is_full: Whether nothing more can be made on it.
-    """
-
-    def __init__(self, written: Written) -> None:
-        self.now = self._synced = written
-        self._since: list[Written] = []
-        self.is_full = False
-
-    def write(self, written: Written) -> None:
-        """Write; on the platter it may come at any time."""
-        self.now = written
-        self._since.append(written)
-
-    def sync(self) -> None:
-        """Wait until all of it is on the platter."""
-        self._synced, self._since = self.now, []
-
-    def sync_epoch(self) -> None:
-        """Wait until the epoch is on the platter."""
-        epoch = self.now.epoch
-        self._synced = replace(self._synced, epoch=epoch)
-        self._since = [replace(written, epoch=epoch) for written in self._since]
-
-    def lose_power(self, chance: random.Random) -> None:
-        """Go back to what was synced and some of what came after it, in order; files may have lost their bytes."""
-        found, whole = chance.choice([self._synced, *self._since]), {*self._synced.releases.values()}
-        whole |= {self._synced.staged} if self._synced.staged else set()
-        releases = {
-            name: release if release in whole or chance.random() < 0.5 else replace(release, is_torn=True)
-            for name, release in found.releases.items()
-        }
-        receipt = found.receipt if found.receipt == self._synced.receipt or chance.random() < 0.5 else ""
-        self.now = self._synced = replace(found, releases=MappingProxyType(releases), receipt=receipt)
-        self._since = []
 
 
 class Surroundings(Protocol):
@@ -168,6 +87,12 @@ class SimUnit:
         """The release that `current` points to."""
         return self.disk.now.releases.get(self.disk.now.current or "")
 
+    def is_as(self, digest: str) -> bool:
+        """Whether it has a bundle whole, and a receipt of it."""
+        current = self.current
+        is_whole = current is not None and current.digest == digest and not current.is_torn
+        return is_whole and f'"digest":"{digest}"' in (self.disk.now.receipt or "")
+
     def reload(self) -> None:
         """Let the service take up the current release."""
         self.loaded = self.current
@@ -184,15 +109,16 @@ async def applier(unit: SimUnit, way: Way, around: Surroundings) -> None:
         return visit.read()
     if mode == "probe":
         return await visit.probe_only()
+    lock = unit.lock  # of this boot
     try:
         async with asyncio.timeout(LOCK_S):
-            await unit.lock.acquire()
+            await lock.acquire()
     except TimeoutError:
         return way.say("refused timeout another applier is still at work on this unit")
     try:
         return await visit.write(mode)
     finally:
-        unit.lock.release()
+        lock.release()
 
 
 class _Visit:
@@ -399,27 +325,3 @@ class _Visit:
 @cache
 def _permissions(mode: int) -> str:
     return "-" + "".join(bit if mode & 0o400 >> place else "-" for place, bit in enumerate("rwxrwxrwx"))
-
-
-@cache
-def unpacked(content: bytes) -> Release | None:
-    """Return the release that a bundle's tar holds; None when it is damaged."""
-    files: dict[str, tuple[str, int]] = {}
-    manifest = b""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            for member in archive.getmembers():
-                handle = archive.extractfile(member)
-                body = handle.read() if handle else b""
-                name = member.name.removeprefix(".stage/")
-                files[name] = (hashlib.sha256(body).hexdigest(), member.mode)
-                manifest = body if name == "MANIFEST" else manifest
-    except (tarfile.TarError, EOFError):
-        return None
-    wanted: dict[str, tuple[str, int]] = {}
-    for line in manifest.decode().splitlines():
-        sha256, mode, path = line.split(" ")
-        wanted[path] = (sha256, int(mode, 8))
-    if wanted != {path: found for path, found in files.items() if path != "MANIFEST"}:
-        return Release("damaged", MappingProxyType(files))
-    return Release("sha256:" + hashlib.sha256(manifest).hexdigest(), MappingProxyType(files))

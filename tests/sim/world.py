@@ -78,16 +78,22 @@ class World:
         self.machine, self.other_machine = Machine("first"), Machine("second")
         self.bucket = SimBucket()
         self.bucket.befalls = self._at_store
-        self.uses_bucket = self.chance.random() < 0.5 or any(fault.site in STORE for fault in trace)
+        self.judge = Judge(self.seconds, self.declaration)
+        self.bucket.on_write = self._on_lease
+        self.machine.disk.on_replace = self.other_machine.disk.on_replace = self._on_lease
+        self.uses_bucket = self.chance.random() < 0.5 or any(
+            fault.site in (*STORE, Site.MACHINE_LOST) for fault in trace
+        )
         self.processes: list[Orchestrator] = []
         self.recovered: set[str] = set()
         self._store_calls = 0
         self._away_until = 0.0
-        first = SimFile(declared.written(declared.sound(declared.all_at(declared.LOST)).estate))
+        first = SimFile(
+            declared.written(declared.sound(declared.all_at(declared.LOST), seed % len(declared.LIMITS)).estate)
+        )
         self.machine.disk.files[declared.FOLDER] = first
         self.machine.disk.sync(first)
         self._leave_leases()
-        self.judge = Judge(self.seconds, self.declaration)
         was_deployed = self.chance.random() < 0.5
         self.field = Field(seed, trace, self.judge, self.fire, was_deployed=was_deployed)
 
@@ -98,6 +104,11 @@ class World:
     def declaration(self) -> bytes:
         """Return the placement as it stands in the repository."""
         return self.machine.disk.files[declared.FOLDER].content
+
+    def report(self, path: str) -> bytes:
+        """Return the report that stands somewhere."""
+        files = self.machine.disk.files if path in self.machine.disk.files else self.other_machine.disk.files
+        return files[path].content if path in files else b""
 
     def say(self, line: str) -> None:
         """Note what happens."""
@@ -132,15 +143,22 @@ class World:
             self.bucket.objects[f"pulih/leases/{scope}.json"] = left
             file = self.machine.disk.path("state", "leases", f"{scope}.json").file(make=True)
             file.content = file.synced = left
+            self.judge.holding.writes(scope, left)
         self.machine.disk.sync(None)
 
     def burn_store(self, fault: Fault) -> None:
         """The leases are lost."""
         self.fire(fault)
         self.bucket.objects.clear()
+        self.judge.holding.burns()
         for name in [name for name in self.machine.disk.files if "/leases/" in name]:
             del self.machine.disk.files[name]
         self.machine.disk.names_changed()
+
+    def _on_lease(self, name: str, content: bytes) -> None:
+        folder, _, file = name.rpartition("/")
+        if folder.endswith("leases"):
+            self.judge.holding.writes(file.removesuffix(".json"), content)
 
     def _at_store(self, call: str) -> str:
         if self.field.is_calm:

@@ -35,7 +35,8 @@ from tests.sim.field import Field
 from tests.sim.judge import Judge
 from tests.sim.loop import run as run_virtual
 from tests.sim.memory import MemoryTransport
-from tests.sim.unit import SimUnit, Written
+from tests.sim.platter import Written
+from tests.sim.unit import SimUnit
 
 PDNS = DataCentreName("pdns-2")
 NOW = datetime(2024, 6, 20, 0, 54, tzinfo=UTC)
