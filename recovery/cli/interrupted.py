@@ -12,6 +12,9 @@ from recovery.model.outcome import Cause, Outcome, RunResult, State
 EXIT_CODE = 130
 """128 + SIGINT. Source: the convention of POSIX shells."""
 
+BEFORE_ITS_TURN = "the run was interrupted before its turn"
+"""Why a unit was not started."""
+
 
 class Ledger:
     """An observer that remembers who has begun and who has ended."""
@@ -58,7 +61,9 @@ class Ledger:
             return self._outcomes[before.name]
         began = self._began.get(before.name)
         if began is None:
-            return before
+            if before.state is not State.NOT_STARTED:
+                return before
+            return replace(before, cause=Cause.CANCELLED, reason=BEFORE_ITS_TURN)
         last = f"; the try before failed: {self._reasons[before.name]}" if before.name in self._reasons else ""
         return replace(
             before,

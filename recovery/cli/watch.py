@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from recovery.cli.interrupted import EXIT_CODE
+from recovery.cli.interrupted import BEFORE_ITS_TURN, EXIT_CODE
 from recovery.errors import LeaseLostError, PulihError
 from recovery.lease import Lease
 from recovery.model.events import Event, UnitFinished
@@ -45,7 +45,7 @@ class Watch:
         """Stop before the next unit; False when that was asked before."""
         if self._halt is not None:
             return False
-        self._halt = Halt(cause=Cause.CANCELLED, reason="the run was interrupted before its turn", exit_code=EXIT_CODE)
+        self._halt = Halt(cause=Cause.CANCELLED, reason=BEFORE_ITS_TURN, exit_code=EXIT_CODE)
         return True
 
     async def keep_lease(self) -> None:

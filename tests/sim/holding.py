@@ -103,6 +103,10 @@ class Holding:
                 return True
         return False
 
+    def of(self, process: Orchestrator) -> list[str]:
+        """Return the scopes that a process holds."""
+        return [scope for scope, held in self.now.items() if held.pid == process.pid and not held.released]
+
     def silent_s(self, holder: str) -> float:
         """Return for how long a holder has not been heard of."""
         return self._clock() - self.heard.get(holder, 0.0)

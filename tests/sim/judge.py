@@ -53,6 +53,7 @@ class Judge:
         self._clock = clock
         self._largest: dict[str, tuple[int, str]] = {}
         self._allowed: dict[str, set[str]] = {}
+        self._swapped: dict[str, tuple[int, float]] = {}
         self._region = {str(unit.name): region.name for region, _, unit in declared.estate().places()}
         self._ends = {end.name: end for end in declared.estate().endpoint.values()}
 
@@ -93,6 +94,7 @@ class Judge:
         """A unit puts another bundle in place."""
         if unit.current is not None and unit.current.digest == digest and not unit.current.is_torn:
             self.find(f"{unit.name} was sent a bundle that it had already")
+        self._swapped[unit.name] = self._largest[unit.name][0], self._clock()
 
     def probe_passed(self, name: str, epoch: int, digest: str) -> None:
         """A test transaction at a unit was answered."""
@@ -131,9 +133,18 @@ class Judge:
         if sum(other.link == step.link for other in beside) > limits.link[step.link]:
             yield "class of line"
 
-    def leaves(self, part: Part, name: str) -> None:
-        """A process ends a visit."""
+    def leaves(self, part: Part, name: str, *, is_left_alone: bool) -> None:
+        """A process ends a visit.
+
+        Args:
+            part: The process's part.
+            name: The unit's.
+            is_left_alone: Whether nothing has kept it from renewing its leases meanwhile.
+        """
         part.in_flight.discard(name)
+        silent_s = self.holding.silent_s(part.holder)
+        if is_left_alone and part.overtaken_at is None and silent_s > RENEWED_WITHIN_S:
+            self.find(f"{part.who} was at work and renewed its leases {silent_s:.1f} s before")
 
     def asks(self, part: Part, name: str, header: str) -> None:
         """A process has sent its header."""
@@ -188,8 +199,12 @@ class Judge:
                 self.find(f"{name} is {state} for {part.who}, which never heard that it was done")
             if (name, part.epoch, digest) not in self.proven:
                 self.find(f"{name} is {state} for {part.who} without a test transaction")
-            if name in part.canaries and part.heard.get((name, "probe")) != digest:
+            if name in self._vanguard(part, name) and part.heard.get((name, "probe")) != digest:
                 self.find(f"canary {name} is {state} for {part.who} without a test transaction over a new connection")
+            if (self._swapped.get(name, (0, 0.0)) >= (part.epoch, part.began[name])) != (state == "verified"):
+                self.find(
+                    f"{name} is {state} for {part.who}, which has sent it {'' if state == 'unchanged' else 'no '}bundle"
+                )
             if {(name, "apply"), (name, "probe")} & part.misled:
                 self.find(f"{name} is {state} for {part.who}, which was answered by somebody else")
         elif not data["reason"] or not data["cause"]:
@@ -213,10 +228,10 @@ class Judge:
         for other in steps:
             if ranks[other] < ranks[name] and other not in part.outcomes:
                 self.find(f"{part.who} began {name} before {other}, of an earlier wave, was through")
-        if name not in part.canaries:
-            for canary in part.canaries:
-                if ranks[canary] == ranks[name] and canary not in part.outcomes:
-                    self.find(f"{part.who} began {name} before canary {canary} was through")
+        vanguard = self._vanguard(part, name)
+        for first in vanguard if name not in vanguard else ():
+            if first not in part.outcomes:
+                self.find(f"{part.who} began {name} before {first}, which goes before it, was through")
         self._none_held(part, name)
         for needed in self._needs(steps[name], part.plan):
             if needed in steps and part.outcomes.get(needed) not in BRINGS:

@@ -40,6 +40,20 @@ from tests.sim.world import Machine, World
 
 PARALLEL = 6
 
+_KEEPS_OFF = frozenset(
+    {
+        Site.STORE_AWAY,
+        Site.STORE_SILENT,
+        Site.STORE_AGAIN,
+        Site.JOURNAL_FULL,
+        Site.CLOCK_JUMPS,
+        Site.PAUSED,
+        Site.OVERTAKEN,
+        Site.ENGINE_PAUSED,
+    }
+)
+"""Faults that may keep a process from its leases."""
+
 
 class Orchestrator(Process):
     """A process that may write to units.
@@ -107,8 +121,14 @@ class Orchestrator(Process):
         self.world.say(f"{self.name} ends with {self.code}")
         if self.part is not None:
             self.part.is_over = True
+        if self.is_left_alone() and self.world.judge.holding.of(self):
+            self.world.judge.find(f"{self.name} has ended and has not given back {self.world.judge.holding.of(self)}")
         self.is_dead = True
         self.ended.set_result(None)
+
+    def is_left_alone(self) -> bool:
+        """Whether nothing has kept anybody from renewing leases and giving them back."""
+        return not _KEEPS_OFF & set(self.world.fired)
 
     # --- what it needs of its machine
 
@@ -178,7 +198,8 @@ class _Watched(MemoryTransport):
         try:
             return await super().run(target, command, conversation, within_s=within_s)
         finally:
-            self._judge.leaves(part, target.name)
+            is_left_alone = self._orchestrator.is_left_alone() and not self._orchestrator.is_dead
+            self._judge.leaves(part, target.name, is_left_alone=is_left_alone)
 
     def refused(self, target: Target) -> None:
         if self._orchestrator.part is not None:

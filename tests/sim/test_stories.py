@@ -36,3 +36,8 @@ def test_a_second_ctrl_c_left_units_in_the_report_that_the_journal_had_never_beg
 def test_a_canary_was_believed_that_ended_with_another_digest_than_it_said_it_ran() -> None:
     # The last line of a probe was read, and its digest was not. Now it must be the one that the unit has said it runs.
     held(557, Fault(Site.LIES, "office-002-stay-permit", at=2))
+
+
+def test_a_second_ctrl_c_left_units_unsaid_whose_turn_had_not_come() -> None:
+    # They stood in the report as not started, and nothing said why. Now they say that the run was interrupted.
+    held(1838, Fault(Site.INTERRUPTED, at=10, how="twice"))
