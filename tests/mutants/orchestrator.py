@@ -200,4 +200,106 @@ MUTANTS = (
         old="number = max(number, above + 1)",
         new="number = max(number, above)",
     ),
+    Mutant(
+        name="a dead holder does not free its scopes",
+        file="recovery/lease.py",
+        old="if holder.released or self.processes.is_dead(holder.process):",
+        new="if holder.released:",
+    ),
+    Mutant(
+        name="giving back takes from the new holder",
+        file="recovery/lease.py",
+        old="self.held[scope] = (fresh, self._leases.store.put(_name(scope), fresh.to_json(), over=version))",
+        new="""found = self._leases.store.get(_name(scope)) if released else None
+                version = found.version if found else version
+                self.held[scope] = (fresh, self._leases.store.put(_name(scope), fresh.to_json(), over=version))""",
+    ),
+    Mutant(
+        name="leases are not given back when a run ends",
+        file="recovery/cli/begun.py",
+        old="""        stack.callback(_tell_of, "the lease could not be given back", lease.release)
+""",
+        new="",
+    ),
+    Mutant(
+        name="leases are not renewed while units are at work",
+        file="recovery/cli/watch.py",
+        old="            if not self._is_lost():\n                self._renew()\n",
+        new="            pass\n",
+    ),
+    Mutant(
+        name="the leases of a run that was lost with its machine stay held whatever glass is broken",
+        file="recovery/lease.py",
+        old="            if is_glass_broken:\n                return True\n",
+        new="",
+    ),
+    Mutant(
+        name="a run asks the store whether it was overtaken when another goes on with its journal",
+        file="recovery/cli/begun.py",
+        old="self._watch.lose(str(error))",
+        new="self._watch.is_overtaken()",
+        tests=(
+            "tests/unit/test_lease.py::test_a_run_stops_whose_journal_another_goes_on_with_though_its_lease_seems_fine",
+        ),
+    ),
+    Mutant(
+        name="a run that was overtaken writes its report over that of the other",
+        file="recovery/cli/begun.py",
+        old="if not self.watch.is_overtaken():",
+        new="if True:",
+    ),
+    Mutant(
+        name="a bastion's limit is not kept",
+        file="recovery/slots.py",
+        old='found.append((("bastion", bastion), self.limits.bastion))',
+        new='found.append((("bastion", bastion), self.parallel))',
+    ),
+    Mutant(
+        name="a class of line's limit is not kept",
+        file="recovery/slots.py",
+        old='(("link", link), self.limits.link[link])',
+        new='(("link", link), self.parallel)',
+    ),
+    Mutant(
+        name="a request to cancel is not seen",
+        file="recovery/cli/watch.py",
+        old="if self._halt is None and self._is_cancel_requested():",
+        new="if self._halt is None and False:",
+    ),
+    Mutant(
+        name="a unit is tried again although the run was told to stop",
+        file="recovery/runbook.py",
+        old="        if halt is not None:\n            raise UnitError",
+        new="        if False:\n            raise UnitError",
+    ),
+    Mutant(
+        name="units whose turn did not come do not say why",
+        file="recovery/runbook.py",
+        old='reason=halt.reason if halt else "",',
+        new='reason="",',
+    ),
+    Mutant(
+        name="a unit is given up after its first try",
+        file="recovery/visits.py",
+        old="late or retry_state.attempt_number > self._retries",
+        new="True or late",
+    ),
+    Mutant(
+        name="a unit is believed that the lost data centre answers",
+        file="recovery/apply.py",
+        old="if not answered.startswith(wanted):",
+        new="if not answered:",
+    ),
+    Mutant(
+        name="who goes in a failed canary's place is not proven over a new connection",
+        file="recovery/runbook.py",
+        old="await self._together(second, trip, is_canary=True)",
+        new="await self._together(second, trip, is_canary=False)",
+    ),
+    Mutant(
+        name="a unit that was sent its bundle is called unchanged",
+        file="recovery/runbook.py",
+        old="            sent = True\n",
+        new="            sent = False\n",
+    ),
 )

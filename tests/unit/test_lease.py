@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from recovery.cli.begun import Recording
 from recovery.cli.watch import Watch
 from recovery.errors import HeldError, LeaseLostError
+from recovery.journal import Journal
 from recovery.lease import Leases
+from recovery.model.events import WaveStarted
 from recovery.model.outcome import Cause
 from recovery.processes import LinuxProcesses, Process
+from recovery.record import Recorder
 from recovery.store import ConflictError, FileStore
 
 
@@ -129,16 +133,21 @@ def test_whoever_asks_whether_to_stop_before_a_unit_looks_after_the_lease(leases
     assert (halt.exit_code, halt.cause) == (4, Cause.STALE_EPOCH)
 
 
-def test_a_run_whose_journal_another_goes_on_with_stops_though_the_store_says_that_its_lease_is_fine(
-    leases: Leases,
+def test_a_run_stops_whose_journal_another_goes_on_with_though_its_lease_seems_fine(
+    leases: Leases, tmp_path: Path
 ) -> None:
     watch = Watch(leases.take(["jakarta"], "run-1"), lambda: False)
-    watch.lose("journal.jsonl is conducted by another process now")
+    ours, theirs = Journal(tmp_path / "journal.jsonl"), Journal(tmp_path / "journal.jsonl")
+    began = WaveStarted(wave="passport", at=datetime(2024, 6, 20, tzinfo=UTC))
+    Recording(Recorder(theirs), watch).notice(began)
+    assert watch.halted() is None
+    Recording(Recorder(ours), watch).notice(began)
     halt = watch.halted()
     assert halt is not None
     assert (halt.exit_code, halt.cause) == (4, Cause.STALE_EPOCH)
     assert "journal.jsonl" in halt.reason
     assert watch.is_overtaken()
+    assert (tmp_path / "journal.jsonl").read_text().count("\n") == 1
 
 
 def test_whoever_was_interrupted_and_then_lost_its_journal_was_overtaken(leases: Leases) -> None:
