@@ -140,3 +140,15 @@ class BrokenRecordError(PulihError):
 
 class LabError(PulihError):
     """The practice estate can't be started, is not there, or can't do what was asked."""
+
+
+class PublishError(PulihError):
+    """The manifest that citizens' apps read can't be made, signed or brought to its mirrors."""
+
+
+class ForkError(PublishError):
+    """Mirrors hold what can't both be true: their history was written twice."""
+
+
+class UntrustedError(PublishError):
+    """Metadata that isn't signed by enough of the keys it must be signed by, or doesn't fit together."""

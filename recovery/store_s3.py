@@ -10,7 +10,7 @@ wrong becomes a `StoreError` that says what to do and holds no credential.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -44,14 +44,20 @@ class StoreError(PulihError):
     """The shared store can't be used: why, what to do, and how to go on without it."""
 
 
-class _Client(Protocol):
+class Client(Protocol):
     """The calls of boto3's S3 client that are used."""
 
-    def get_object(self, **options: object) -> Mapping[str, Any]: ...
+    def get_object(self, **options: object) -> Mapping[str, Any]:
+        """See boto3."""
+        ...
 
-    def put_object(self, **options: object) -> Mapping[str, Any]: ...
+    def put_object(self, **options: object) -> Mapping[str, Any]:
+        """See boto3."""
+        ...
 
-    def list_objects_v2(self, **options: object) -> Mapping[str, Any]: ...
+    def list_objects_v2(self, **options: object) -> Mapping[str, Any]:
+        """See boto3."""
+        ...
 
 
 class S3Store:
@@ -77,7 +83,7 @@ class S3Store:
         self._keeps_conditions = False
         self._checking = threading.Lock()
         with self._translated("use"):
-            self._client = _client(self.bucket)
+            self._client = client(self.bucket)
 
     def get(self, name: str) -> Document | None:
         """Return a document, or None when there is none.
@@ -196,17 +202,44 @@ class S3Store:
 
     @contextmanager
     def _translated(self, doing: str) -> Generator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
+        def error(why: str) -> StoreError:
+            return StoreError(f"can't {doing} {self.bucket}: {why} {_WITHOUT_IT}")
 
-        try:
+        with translated(error, "leases:"):
             yield
-        except ClientError as error:
-            raise StoreError(f"can't {doing} {self.bucket}: {_why_refused(error)} {_WITHOUT_IT}") from error
-        except (BotoCoreError, OSError, ValueError) as error:
-            raise StoreError(f"can't {doing} {self.bucket}: {_why_not_reached(error)} {_WITHOUT_IT}") from error
 
 
-def _client(bucket: Bucket) -> _Client:
+@contextmanager
+def translated(raised: Callable[[str], PulihError], declared: str) -> Generator[None]:
+    """Make one of our own errors of whatever boto3 raises.
+
+    Args:
+        raised: Makes it of why it went wrong.
+        declared: Where estate.yaml says which store it is.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise raised(_why_refused(error, declared)) from error
+    except (BotoCoreError, OSError, ValueError) as error:
+        raise raised(_why_not_reached(error)) from error
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether boto3 raised this because there is no such object."""
+    from botocore.exceptions import ClientError
+
+    return isinstance(error, ClientError) and _code(error) == "NoSuchKey"
+
+
+def client(bucket: Bucket) -> Client:
+    """Return boto3's client for a bucket; nothing is sent yet.
+
+    Raises:
+        Exception: What boto3 raises when this machine's AWS settings can't be used; see `translated`.
+    """
     from boto3.session import Session
     from botocore.config import Config
 
@@ -235,11 +268,11 @@ def _status(error: ClientError) -> int:
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _why_refused(error: ClientError) -> str:
+def _why_refused(error: ClientError, declared: str) -> str:
     """Say why a store refused, by its code alone: its own words may hold the name of a key, or a signature."""
     code = _code(error)
     if code == "NoSuchBucket":
-        return f"there is no such bucket ({code}). Make it, or correct `leases:` in estate.yaml."
+        return f"there is no such bucket ({code}). Make it, or correct `{declared}` in estate.yaml."
     if code in _FORBIDDEN:
         return f"it refuses us ({code}). pulih needs s3:GetObject, s3:PutObject and s3:ListBucket there."
     if code in _NOT_KNOWN:
@@ -247,7 +280,7 @@ def _why_refused(error: ClientError) -> str:
     if code == "RequestTimeTooSkewed":
         return f"this machine's clock is more than 15 minutes off ({code}). Set it."
     if code in _ELSEWHERE:
-        return f"the bucket is in another region ({code}). Correct `region=` in `leases:` of estate.yaml."
+        return f"the bucket is in another region ({code}). Correct `region=` in `{declared}` of estate.yaml."
     return f"it answered {code or _status(error)}. Try again; if it stays so, look into the store."
 
 

@@ -18,8 +18,10 @@ from recovery.cli import (
     declaration,
     drill,
     history,
+    keys,
     lab,
     planning,
+    publishing,
     reading,
     reporting,
     review,
@@ -60,8 +62,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verbs in (declaration, planning, running, history, reading, reporting, watching, review, drill, up):
+for verbs in (declaration, planning, running, history, reading, reporting, watching, review, publishing, drill, up):
     verbs.register(app)
+app.add_typer(keys.app)
 app.add_typer(lab.app)
 
 _ENDINGS: Mapping[type[Exception], tuple[str, int]] = {

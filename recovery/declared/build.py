@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 
 from recovery.declared import schema
+from recovery.declared.folders import beside
 from recovery.model.estate import (
     Bastion,
     BastionName,
@@ -30,6 +32,7 @@ from recovery.model.estate import (
     UnitName,
     WavePass,
 )
+from recovery.model.publish import MirrorPlace, Publish
 
 
 def login(block: schema.HostBlock | schema.BastionBlock | schema.UnitBlock) -> Login:
@@ -162,3 +165,25 @@ def wave_pass(block: schema.WavePassBlock) -> WavePass:
 def staging(file: schema.EstateFile) -> tuple[IPv4Network | IPv6Network, ...]:
     """Return the networks of a practice estate beside loopback."""
     return tuple(ip_network(network) for network in file.staging)
+
+
+def publish(block: schema.PublishBlock | None, folder: Path, known: Iterable[Service]) -> Publish | None:
+    """Return what is published; without a list of its own every serving service, in the order declared."""
+    if block is None:
+        return None
+    serving = [service.name for service in known if service.service_class is ServiceClass.SERVING]
+    return Publish(
+        service=ServiceName(block.service),
+        services=tuple(serving if block.services is None else map(ServiceName, block.services)),
+        mirrors=tuple(
+            MirrorPlace(name=name, directory=None if name.startswith("s3:") else beside(folder, name))
+            for name in block.mirrors
+        ),
+        roots=beside(folder, block.roots),
+        online=beside(folder, block.online),
+        offline=None if block.offline is None else beside(folder, block.offline),
+        minimum_version=block.minimum_version,
+        message={"id": block.message.id, "en": block.message.en},
+        reset=tuple(block.reset),
+        keep=tuple(block.keep),
+    )

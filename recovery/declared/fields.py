@@ -21,6 +21,8 @@ from recovery.declared.nodes import quoted
 from recovery.model.bucket import Bucket
 
 MAX_TITLE = 200
+MAX_MESSAGE = 500
+"""Characters of what people are told, in each language."""
 MAX_CONNECTIONS = 200
 """Connections of one process at once, in all."""
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -29,6 +31,7 @@ BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u206
 SLUG = re.compile(r"[a-z0-9-]{1,63}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
 _ROOT = re.compile(r"(?:/[A-Za-z0-9._-]+)+")
+_VERSION = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.(?:0|[1-9][0-9]{0,5})){1,3}")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,14})")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,17})?")
@@ -104,16 +107,19 @@ def _truth(value: Any) -> bool:
     return value == "true"
 
 
-def _text(value: str) -> str:
-    if not value.strip() or "PRIVATE KEY-----" in value:
-        raise found(value, "a text")
-    if len(value) > MAX_TITLE:
-        raise wrong(f"found a text of {len(value)} characters, expected at most {MAX_TITLE}")
-    if not value.isascii() or not value.isprintable():
-        for letter in value:
-            if unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs") or letter in BIDI_CONTROLS:
-                raise wrong(f"found the control character U+{ord(letter):04X} in it, expected a text without any")
-    return value
+def _text(most: int) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if not value.strip() or "PRIVATE KEY-----" in value:
+            raise found(value, "a text")
+        if len(value) > most:
+            raise wrong(f"found a text of {len(value)} characters, expected at most {most}")
+        if not value.isascii() or not value.isprintable():
+            for letter in value:
+                if unicodedata.category(letter) in ("Cc", "Zl", "Zp", "Cs") or letter in BIDI_CONTROLS:
+                    raise wrong(f"found the control character U+{ord(letter):04X} in it, expected a text without any")
+        return value
+
+    return check
 
 
 def _address(value: str) -> str:
@@ -207,6 +213,14 @@ def _store(value: str) -> str:
     return value
 
 
+def _mirror(value: str) -> str:
+    if value.startswith("s3:"):
+        return _store(value)
+    if "://" in value:
+        raise found(value, "a folder, or s3://BUCKET/PREFIX?region=REGION")
+    return _path(value)
+
+
 def _schema(kind: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": kind, **more})
 
@@ -228,13 +242,16 @@ _KEY_PATTERN = "^[a-z0-9-]+ [A-Za-z0-9+/]+=*$"
 
 Slug = Annotated[str, AfterValidator(_matching(SLUG, _NAME)), _pattern(SLUG)]
 User = Annotated[str, AfterValidator(_matching(_USER, "the name of an account")), _pattern(_USER)]
-Title = Annotated[str, AfterValidator(_text), _schema("string", minLength=1, maxLength=MAX_TITLE)]
+Title = Annotated[str, AfterValidator(_text(MAX_TITLE)), _schema("string", minLength=1, maxLength=MAX_TITLE)]
+Message = Annotated[str, AfterValidator(_text(MAX_MESSAGE)), _schema("string", minLength=1, maxLength=MAX_MESSAGE)]
 Address = Annotated[str, AfterValidator(_address), _schema("string", anyOf=[{"format": "ipv4"}, {"format": "ipv6"}])]
 Network = Annotated[str, AfterValidator(_network), _schema("string")]
 HostKeyLine = Annotated[str, AfterValidator(_host_key), _schema("string", pattern=_KEY_PATTERN)]
 Root = Annotated[str, AfterValidator(_root), _pattern(_ROOT)]
 TimeZone = Annotated[str, AfterValidator(_time_zone), _schema("string")]
 StoreAddress = Annotated[str, AfterValidator(_store), _schema("string", pattern="^s3://")]
+MirrorAddress = Annotated[str, AfterValidator(_mirror), _schema("string", minLength=1)]
+AppVersion = Annotated[str, AfterValidator(_matching(_VERSION, "a version such as 4.2.0")), _pattern(_VERSION)]
 FilePath = Annotated[str, AfterValidator(_path), _schema("string", minLength=1)]
 Truth = Annotated[bool, BeforeValidator(_truth), _schema("boolean")]
 Port = Annotated[int, *_integer(1, 65535, "a port")]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from recovery.declared import anchors, build, names, references, sanity
+from recovery.declared import anchors, build, names, publishing, references, sanity
 from recovery.declared.folders import beside, read_files, templates_folder
 from recovery.declared.nodes import Document, file_text, quoted, text
 from recovery.declared.schema import (
@@ -40,6 +40,7 @@ def load(folder: Path) -> Estate:
     known = names.given(files)
     references.check(files, known)
     sanity.check(files)
+    publishing.check(files.estate, known, sanity.practice_networks(files.estate))
     trusted = anchors.read(files.estate)
     templates = templates_folder(folder, text(files.estate.data, "templates"))
     _check_templates(files.estate, templates)
@@ -52,6 +53,7 @@ def load(folder: Path) -> Estate:
         raise DeclarationError(sorted(mistakes, key=lambda found: (str(found.file), found.line, found.path)))
     if not (estate and services and data_centres and placement and bastions and trusted):
         raise AssertionError("a file was refused without a mistake")
+    known_services = build.services(services)
     return Estate(
         folder=folder,
         name=estate.name,
@@ -63,12 +65,13 @@ def load(folder: Path) -> Estate:
         templates=templates,
         ssh_key=None if estate.ssh_key is None else beside(folder, estate.ssh_key),
         leases=estate.leases,
+        publish=build.publish(estate.publish, folder, known_services),
         trust_anchors=trusted.content.decode(),
         limits=build.limits(estate.limits),
         timeouts=build.timeouts(estate.timeouts),
         wave_pass=build.wave_pass(estate.wave_pass),
         links=build.links(estate.links),
-        services=build.services(services),
+        services=known_services,
         data_centres=build.data_centres(data_centres),
         placement=build.placement(placement),
         bastions=build.bastions(bastions),

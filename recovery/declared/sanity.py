@@ -81,7 +81,7 @@ def _allowed(estate: Document, places: list[_Place]) -> None:
     is_practice, is_illustrative = text(estate.data, "practice") == "true", text(estate.data, "illustrative") == "true"
     if is_practice == is_illustrative:
         return
-    networks = [*_LOOPBACK, *_staging(estate)] if is_practice else list(_DOCUMENTATION)
+    networks = practice_networks(estate) if is_practice else list(_DOCUMENTATION)
     expected = (
         "a loopback address, or one of a network under `staging:`, because estate.yaml says practice: true"
         if is_practice
@@ -103,7 +103,7 @@ def _leases(estate: Document) -> None:
         bucket = Bucket.parse(declared)
     except ValueError:
         return
-    if bucket.address is None or not any(bucket.address in network for network in [*_LOOPBACK, *_staging(estate)]):
+    if bucket.address is None or not any(bucket.address in network for network in practice_networks(estate)):
         message = (
             f"found {bucket}, expected an endpoint at a loopback address, or at one of a network under `staging:`, "
             "because estate.yaml says practice: true"
@@ -111,9 +111,10 @@ def _leases(estate: Document) -> None:
         estate.add(("leases",), message, is_follow_up=True)
 
 
-def _staging(estate: Document) -> list[IPv4Network | IPv6Network]:
+def practice_networks(estate: Document) -> list[IPv4Network | IPv6Network]:
+    """Return the networks that a practice estate keeps to: loopback, and those under `staging:`."""
     items = estate.data.get("staging") if isinstance(estate.data, dict) else None
-    networks: list[IPv4Network | IPv6Network] = []
+    networks: list[IPv4Network | IPv6Network] = [*_LOOPBACK]
     for item in items if isinstance(items, list) else []:
         try:
             networks.append(ipaddress.ip_network(str(item), strict=False))

@@ -12,13 +12,16 @@ from pydantic.json_schema import models_json_schema
 
 from recovery.declared.fields import (
     Address,
+    AppVersion,
     Failures,
     FilePath,
     HostKeyLine,
     KbitPerSecond,
     Limit,
+    Message,
     Milliseconds,
     Minutes,
+    MirrorAddress,
     Network,
     Port,
     Retries,
@@ -90,6 +93,36 @@ class WavePassBlock(Block):
     failures: Failures = Field(description="the failures that never hold a wave")
 
 
+class MessageBlock(Block):
+    """What people are told when the app finds a new configuration."""
+
+    id: Message = Field(description="the message in Indonesian")
+    en: Message = Field(description="the message in English")
+
+
+class PublishBlock(Block):
+    """What citizens' apps are told, and where they read it."""
+
+    service: Slug = Field(default="citizen-app", description="the service whose apps read it")
+    services: list[Slug] | None = Field(
+        default=None, min_length=1, description="the services that apps reach, the serving ones without it"
+    )
+    mirrors: list[MirrorAddress] = Field(
+        min_length=1, description="the folders and buckets that apps read from, a folder from this one"
+    )
+    roots: FilePath = Field(default="roots", description="the folder of public root metadata, from this folder")
+    online: FilePath = Field(description="the folder of the keys that sign without anybody there, from this folder")
+    offline: FilePath | None = Field(
+        default=None, description="the folder where offline keys are while somebody has them there, from this folder"
+    )
+    minimum_version: AppVersion = Field(description="the oldest version of the app that may go on")
+    message: MessageBlock = Field(description="what people are told, in Indonesian and English")
+    reset: list[Slug] = Field(
+        default=["endpoints", "sessions", "pins"], description="what the app forgets when its configuration changes"
+    )
+    keep: list[Slug] = Field(default=["drafts", "bookings", "documents"], description="what the app never forgets")
+
+
 class EstateFile(Block):
     """`estate.yaml`: what the estate is, and how carefully its units are treated."""
 
@@ -102,6 +135,7 @@ class EstateFile(Block):
     templates: FilePath | None = Field(default=None, description="the folder of templates, from this folder")
     ssh_key: FilePath | None = Field(default=None, description="the private key a practice estate logs in with")
     leases: StoreAddress | None = Field(default=None, description="the S3 store that operators share their leases in")
+    publish: PublishBlock | None = Field(default=None, description="what citizens' apps are told, and where")
     trust_anchors: FilePath = Field(description="the PEM file of the certificates that gateways trust")
     limits: LimitsBlock = Field(description="the limits on units in flight at once")
     links: LinksBlock = Field(description="the classes of line")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recovery.declared.emit import Value, document
-from recovery.declared.folders import templates_folder
+from recovery.declared.folders import beside, templates_folder
 from recovery.declared.schema import DEFAULT_GATEWAY_PORT
 from recovery.model.estate import (
     Bastion,
@@ -21,6 +21,7 @@ from recovery.model.estate import (
     Service,
     Unit,
 )
+from recovery.model.publish import MirrorPlace, Publish
 
 TRUST_ANCHORS = "trust-anchors.pem"
 
@@ -66,6 +67,8 @@ def _estate(estate: Estate, folder: Path) -> dict[str, Value]:
         content["ssh_key"] = _relative(estate.ssh_key, folder)
     if estate.leases is not None:
         content["leases"] = estate.leases
+    if estate.publish is not None:
+        content["publish"] = _publish(estate.publish, folder)
     limits, timeouts, wave_pass = estate.limits, estate.timeouts, estate.wave_pass
     return content | {
         "trust_anchors": TRUST_ANCHORS,
@@ -83,6 +86,30 @@ def _estate(estate: Estate, folder: Path) -> dict[str, Value]:
         },
         "wave_pass": {"share": wave_pass.share, "failures": wave_pass.failures},
     }
+
+
+def _publish(publish: Publish, folder: Path) -> dict[str, Value]:
+    content: dict[str, Value] = {
+        "service": publish.service,
+        "services": list(publish.services),
+        "mirrors": [_mirror(place, folder) for place in publish.mirrors],
+        "roots": _relative(publish.roots, folder),
+        "online": _relative(publish.online, folder),
+    }
+    if publish.offline is not None:
+        content["offline"] = _relative(publish.offline, folder)
+    return content | {
+        "minimum_version": publish.minimum_version,
+        "message": dict(publish.message),
+        "reset": list(publish.reset),
+        "keep": list(publish.keep),
+    }
+
+
+def _mirror(place: MirrorPlace, folder: Path) -> str:
+    if place.directory is None or beside(folder, place.name) == place.directory:
+        return place.name
+    return _relative(place.directory, folder)
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -10,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import NewType
 
+from recovery.model.publish import Publish
+
 UnitName = NewType("UnitName", str)
 OfficeName = NewType("OfficeName", str)
 RegionName = NewType("RegionName", str)
@@ -288,6 +290,7 @@ class Estate:
         templates: Folder of the templates, one subfolder a kind of unit.
         ssh_key: Private key file that a practice estate logs in with; None means agent or `PULIH_SSH_KEY`.
         leases: `s3://…` of the store that operators share their leases in; None keeps them beside the estate.
+        publish: What citizens' apps are told, and where; None where nothing is published.
         trust_anchors: PEM text of the certificates that gateways trust; public, never a private key.
         files_digest: `sha256:` over the bytes of every file of the estate but `placement.yaml`.
     """
@@ -302,6 +305,7 @@ class Estate:
     templates: Path
     ssh_key: Path | None
     leases: str | None = None
+    publish: Publish | None = None
     trust_anchors: str
     limits: Limits
     timeouts: Timeouts

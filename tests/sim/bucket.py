@@ -96,9 +96,9 @@ def _refusal(code: str, status: int, call: str) -> ClientError:
 @contextmanager
 def reachable(bucket: SimBucket) -> Generator[None]:
     """Let the production store's clients talk to this bucket."""
-    before = store_s3._client  # pyright: ignore[reportPrivateUsage] - the seam to Amazon's client
-    store_s3._client = lambda _bucket: bucket  # type: ignore[assignment]  # pyright: ignore[reportPrivateUsage]
+    before = store_s3.client  # the seam to Amazon's client
+    store_s3.client = lambda _bucket: bucket  # type: ignore[assignment]
     try:
         yield
     finally:
-        store_s3._client = before  # pyright: ignore[reportPrivateUsage]
+        store_s3.client = before

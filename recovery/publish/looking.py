@@ -1,0 +1,255 @@
+"""What the mirrors hold: the chain of roots, the newest content, and whether two of them contradict each other.
+
+Nothing is remembered beside the mirrors and the roots that lie with the estate: versions grow from the largest found.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from recovery.errors import ForkError, PublishError, UntrustedError
+from recovery.files import UnfitFileError, read_regular
+from recovery.publish.formats import Metadata, Snapshot, Targets, Timestamp
+from recovery.publish.manifest import MAX_BYTES, TARGET
+from recovery.publish.mirrors import Mirror, MirrorError
+from recovery.publish.trust import MAX_METADATA_BYTES, TIMESTAMP, Chain, Content, Versions, fitting, read
+
+MAX_ROOTS = 1024
+"""More roots than a ceremony a week makes in twenty years."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What one mirror holds.
+
+    Attributes:
+        roots: As they lie there, by version.
+        root_version: Of the newest root that a client gets to there, from the first that every app has within it.
+        content: What a client takes there, expired or not; None where it takes nothing.
+        fault: Why it takes nothing; None where it does, or where nothing was published yet.
+        error: Why the mirror can't be used at all.
+    """
+
+    mirror: Mirror
+    roots: Mapping[int, bytes]
+    root_version: int
+    content: Content | None
+    fault: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What all mirrors hold together.
+
+    Attributes:
+        chain: All roots.
+        held: By mirror, in the order declared.
+        newest: The content with the largest versions; None where nothing was published yet.
+        highest: The largest versions; None with it.
+    """
+
+    chain: Chain
+    held: tuple[Held, ...]
+    newest: Content | None
+    highest: Versions | None
+
+
+def roots_in(folder: Path) -> Chain | None:
+    """Return the chain of roots that lies with the estate; None where there is none yet.
+
+    Raises:
+        UntrustedError: It is no chain.
+        PublishError: It can't be read.
+    """
+    chain: Chain | None = None
+    for version in range(1, MAX_ROOTS):
+        path = folder / f"{version}.root.json"
+        try:
+            written = read_regular(path, MAX_METADATA_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            return chain
+        except UnfitFileError as error:
+            raise PublishError(f"{path} {error.what}") from error
+        except OSError as error:
+            raise PublishError(f"{path} can't be read: {error.strerror}") from error
+        try:
+            chain = Chain.begun(written) if chain is None else chain.with_next(written)
+        except UntrustedError as error:
+            raise UntrustedError(f"{path}: {error}") from error
+    return chain
+
+
+def look(chain: Chain, mirrors: Iterable[Mirror]) -> Found:
+    """Read every mirror.
+
+    Args:
+        chain: The roots that lie with the estate; a mirror may hold newer ones.
+        mirrors: In the order declared.
+
+    Raises:
+        ForkError: Two of them hold what can't both be true.
+    """
+    places = list(mirrors)
+    with ThreadPoolExecutor(max(1, len(places))) as pool:
+        asked = [pool.submit(_roots, chain, mirror) for mirror in places]
+        roots = [each.result() for each in asked]
+        chain = _longest(chain, places, roots)
+        reading = [pool.submit(_held, chain, mirror, own) for mirror, own in zip(places, roots, strict=True)]
+    held = tuple(each.result() for each in reading)
+    contents = [(each.mirror.name, each.content) for each in held if each.content is not None]
+    check_forks(contents)
+    newest = max((content for _, content in contents), key=_order, default=None)
+    return Found(chain=chain, held=held, newest=newest, highest=_highest(content for _, content in contents))
+
+
+def _order(content: Content) -> tuple[int, int, int]:
+    return content.versions.targets, content.versions.snapshot, content.versions.timestamp
+
+
+def _highest(contents: Iterable[Content]) -> Versions | None:
+    versions = [content.versions for content in contents]
+    if not versions:
+        return None
+    return Versions(
+        timestamp=max(each.timestamp for each in versions),
+        snapshot=max(each.snapshot for each in versions),
+        targets=max(each.targets for each in versions),
+        config_epoch=max(each.config_epoch for each in versions),
+    )
+
+
+def _roots(chain: Chain, mirror: Mirror) -> dict[int, bytes] | str:
+    """Return the roots of a mirror, those that follow ours included; or why it can't be read."""
+    found: dict[int, bytes] = {}
+    try:
+        for version in range(1, MAX_ROOTS):
+            written = mirror.read(f"metadata/{version}.root.json", MAX_METADATA_BYTES)
+            if written is not None:
+                found[version] = written
+            elif version > chain.version:
+                break
+    except MirrorError as error:
+        return str(error)
+    return found
+
+
+def _longest(chain: Chain, mirrors: Iterable[Mirror], roots: Iterable[Mapping[int, bytes] | str]) -> Chain:
+    """Follow the roots of each mirror as far as they are signed.
+
+    Raises:
+        ForkError: Two different ones of a version are.
+    """
+    own, source = chain, "the estate's `roots`"
+    for mirror, found in zip(mirrors, roots, strict=True):
+        if isinstance(found, str):
+            continue
+        reached = _followed(own, found)
+        shared = min(reached.version, chain.version)
+        for version in range(own.version + 1, shared + 1):
+            if reached.written[version - 1] != chain.written[version - 1]:
+                raise ForkError(
+                    f"{source} and {mirror.name} hold two versions {version} of root.json, both signed by enough keys: "
+                    "two ceremonies were held at once, or the root keys are in other hands. Find out which of the two "
+                    "is right, remove the other, and go on from there (docs/keys.md)"
+                )
+        if reached.version > chain.version:
+            chain, source = reached, mirror.name
+    return chain
+
+
+def _followed(chain: Chain, found: Mapping[int, bytes]) -> Chain:
+    while (written := found.get(chain.version + 1)) is not None:
+        try:
+            chain = chain.with_next(written)
+        except UntrustedError:
+            break
+    return chain
+
+
+def _held(chain: Chain, mirror: Mirror, roots: Mapping[int, bytes] | str) -> Held:
+    if isinstance(roots, str):
+        return Held(mirror=mirror, roots={}, root_version=1, content=None, fault=None, error=roots)
+    reached = 1
+    while reached < chain.version and roots.get(reached + 1) == chain.written[reached]:
+        reached += 1
+    content, fault = None, None
+    try:
+        files = _files(mirror)
+        if files is not None:
+            content = fitting(*files)
+            if not content.stands_under(chain.at(reached)):
+                content, fault = None, f"what it holds is not signed by the keys of root {reached}"
+    except UntrustedError as error:
+        fault = str(error)
+    except MirrorError as error:
+        return Held(mirror=mirror, roots=roots, root_version=reached, content=None, fault=None, error=str(error))
+    return Held(mirror=mirror, roots=roots, root_version=reached, content=content, fault=fault, error=None)
+
+
+def _files(mirror: Mirror) -> tuple[bytes, bytes, bytes, bytes] | None:
+    """Return the files that a mirror's timestamp leads to; None where it has none.
+
+    Raises:
+        UntrustedError: It leads nowhere.
+        MirrorError: The mirror can't be read.
+    """
+    timestamp = mirror.read(TIMESTAMP, MAX_METADATA_BYTES)
+    if timestamp is None:
+        return None
+    version = read(Timestamp, timestamp, "timestamp.json").signed.snapshot_meta.version
+    snapshot = _file(mirror, f"metadata/{version}.snapshot.json", MAX_METADATA_BYTES)
+    meta = read(Snapshot, snapshot, f"{version}.snapshot.json").signed.meta.get("targets.json")
+    if meta is None:
+        raise UntrustedError(f"{version}.snapshot.json names no targets.json")
+    targets = _file(mirror, f"metadata/{meta.version}.targets.json", MAX_METADATA_BYTES)
+    named = read(Targets, targets, f"{meta.version}.targets.json").signed.targets.get(TARGET)
+    if named is None:
+        raise UntrustedError(f"{meta.version}.targets.json names no {TARGET}")
+    manifest = _file(mirror, f"targets/{named.hashes.get('sha256', '')}.{TARGET}", MAX_BYTES)
+    return timestamp, snapshot, targets, manifest
+
+
+def _file(mirror: Mirror, path: str, at_most_bytes: int) -> bytes:
+    found = mirror.read(path, at_most_bytes)
+    if found is None:
+        raise UntrustedError(f"{path} is missing")
+    return found
+
+
+def check_forks(contents: Iterable[tuple[str, Content]]) -> None:
+    """Compare what mirrors hold, two by two.
+
+    Two timestamps or snapshots of one version do no harm: what follows lies above both. What people have signed must
+    be one history.
+
+    Raises:
+        ForkError: Two of them hold what can't both be true.
+    """
+    ordered = sorted(contents, key=lambda pair: _order(pair[1]))
+    for (earlier_name, earlier), (later_name, later) in itertools.pairwise(ordered):
+        both = f"{earlier_name} and {later_name}"
+        if earlier.versions.targets == later.versions.targets:
+            if _signed(earlier.targets) != _signed(later.targets):
+                raise _fork(both, f"two versions {later.versions.targets} of targets.json")
+        elif earlier.versions.config_epoch > later.versions.config_epoch:
+            raise _fork(both, "a config_epoch that shrinks from one version of targets.json to the next")
+        elif earlier.versions.config_epoch == later.versions.config_epoch and earlier.told != later.told:
+            raise _fork(both, f"two manifests of the config_epoch {later.versions.config_epoch}")
+
+
+def _signed(targets: bytes) -> bytes:
+    """Return what people have signed; more of them may have signed in one place than in another."""
+    return Metadata[Targets].from_bytes(targets).signed_bytes
+
+
+def _fork(both: str, what: str) -> ForkError:
+    return ForkError(
+        f"{both} hold {what}, signed by enough keys: two publications were signed at once, or the targets keys are in "
+        "other hands. Nothing was written. Find out which of the two is right, remove metadata/timestamp.json from the "
+        'other, and publish again: it lies above both (docs/keys.md, "Two histories")'
+    )
