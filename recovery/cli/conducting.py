@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from recovery.cli import forecasting, storing
+from recovery.cli.afterwards import Told, after
 from recovery.cli.asking import asking
 from recovery.cli.begun import Agreed, Planner, begun
 from recovery.cli.guarded import Guarded, tell_of_failures
@@ -35,11 +36,13 @@ class Done:
     Attributes:
         folder: Where its report is.
         held: The wave that held it; None when none did.
+        told: What became of telling citizens' apps; None where they are told nothing.
     """
 
     result: RunResult
     folder: Path
     held: str | None
+    told: Told | None = None
 
 
 class _Hold:
@@ -104,7 +107,8 @@ def carry_out(
     tell_of_failures(watchers, transcript)
     if settings.report_dir is not None:
         storing.write_report(run.story(result), settings.report_dir)
-    return Done(result=result, folder=settings.report_dir or run.folder, held=hold.wave)
+    citizens = after(settings.estate, estate, plan, result, hold.wave, may_ask=settings.may_ask)
+    return Done(result=result, folder=settings.report_dir or run.folder, held=hold.wave, told=citizens)
 
 
 def _largest_epoch(outside: Outside, agreed: Agreed, parallel: int) -> int:

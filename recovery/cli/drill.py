@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from recovery.cli.begun import Planner
     from recovery.cli.picture import Picture
     from recovery.cli.settings import Settings
+    from recovery.cli.summary import Line
     from recovery.model.outcome import RunResult
 
 LOST, TO = "pdns-2", "cloud-1"
@@ -68,8 +69,8 @@ def drill(
         settings = Settings(
             estate=home / "estate", state=home / ".pulih", parallel=parallel, report_dir=report_dir, log=log
         )
-        recovered, verified = _rehearse(settings, home, drawn)
-    told = [*lines(recovered), *_proof(verified)]
+        recovered, verified, citizens = _rehearse(settings, home, drawn)
+    told = [*lines(recovered), *_proof(verified), *citizens]
     where = f"Report: {report_dir / 'report.html'}"
     if output is Format.TABLE:
         show_lines([*told, (where, "")])
@@ -82,16 +83,19 @@ def drill(
     return recovered.exit_code or (verified.exit_code if verified is not None else 0)
 
 
-def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[RunResult, RunResult | None]:
-    """Apply, lose, recover and verify, with the functions that the verbs use.
+def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[RunResult, RunResult | None, list[Line]]:
+    """Apply, tell citizens' apps, lose, recover and verify, with the functions that the verbs use.
 
     Returns:
-        The recovery, or what ended the drill before it; and how the units were verified after it, if it came to that.
+        The recovery, or what ended the drill before it; how the units were verified after it, if it came to that; and
+        what citizens' apps were told.
     """
     from recovery import lab
+    from recovery.cli.afterwards import publish_now
     from recovery.cli.conducting import carry_out
     from recovery.cli.planned import Request, make_plan
     from recovery.cli.reading import asked
+    from recovery.cli.summary import told_lines
     from recovery.cli.surveying import verify
 
     def planner(lost: str | None, to: str | None) -> Planner:
@@ -102,19 +106,22 @@ def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[Ru
     note("apply: every unit to its declaration, at " + LOST)
     applied = carry_out(settings, planner(None, None), agree=lambda _plan, _estate: None).result
     if applied.exit_code == INTERRUPTED:
-        return applied, None
+        return applied, None, []
     if applied.exit_code:
         note("the practice estate did not come up, so no loss was rehearsed; the report is that of the apply")
-        return applied, None
+        return applied, None, []
+    for line in publish_now(settings.estate):
+        note(line)
     note(f"lose: {LOST} is gone, and with it every unit's configuration that it served")
     lab.lose(home, LOST)
     note(f"recover: from {LOST} to {TO}")
     watched = settings if drawn is None else replace(settings, observers=(drawn,))
-    recovered = carry_out(watched, planner(LOST, TO), agree=lambda _plan, _estate: None).result
+    done = carry_out(watched, planner(LOST, TO), agree=lambda _plan, _estate: None)
+    recovered, citizens = done.result, told_lines(done.told)
     if recovered.exit_code == INTERRUPTED:
-        return recovered, None
+        return recovered, None, citizens
     note("verify: a test transaction through every unit, from its own side")
-    return recovered, verify(replace(settings, report_dir=None), asked(settings.estate))
+    return recovered, verify(replace(settings, report_dir=None), asked(settings.estate)), citizens
 
 
 def _proof(verified: RunResult | None) -> Iterator[tuple[str, str]]:

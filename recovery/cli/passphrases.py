@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -29,18 +30,23 @@ Files = Annotated[
 class Passphrases:
     """Tells the passphrases of keys; somebody who is asked is asked once for each key."""
 
-    def __init__(self, files: Iterable[Path] | None) -> None:
+    def __init__(self, files: Iterable[Path] | None, *, may_ask: bool = True) -> None:
         """Read the files.
+
+        Args:
+            files: With a passphrase each.
+            may_ask: Whether somebody may be asked, where a terminal is there and no file was given.
 
         Raises:
             PublishError: One can't be read, or is empty.
         """
         self._given = [_first_line(file) for file in files or ()]
+        self._may_ask = may_ask
 
     def known(self, name: str) -> Iterator[bytes]:
         """Yield the passphrases to try for a key that is there."""
         yield from self._given
-        if not self._given and can_ask():
+        if not self._given and self._may_ask and can_ask():
             yield getpass.getpass(f"Passphrase of {name}: ").encode()
 
     def fresh(self, name: str) -> bytes:
@@ -60,6 +66,12 @@ class Passphrases:
         if getpass.getpass(f"New passphrase of {name}, again: ") != told:
             raise RefusedError(f"the two passphrases of {name} differ; no key was made")
         return told.encode()
+
+
+def from_environment() -> list[Path]:
+    """Return the files that `PULIH_PASSPHRASE_FILE` names."""
+    named = os.environ.get("PULIH_PASSPHRASE_FILE", "")
+    return [Path(part) for part in named.split(os.pathsep) if part]
 
 
 def _first_line(file: Path) -> bytes:

@@ -184,13 +184,16 @@ def moment(text: str, current: datetime) -> datetime:
 
 def show(done: Done, output: Format, estate: Path | None) -> int:
     """Write how a run ended and what to type next, and return its exit code."""
-    from recovery.cli.summary import lines, show_lines
+    from recovery.cli.summary import lines, show_lines, told_lines
     from recovery.report import to_json
 
+    citizens = told_lines(done.told)
     if output is Format.TABLE:
-        show_lines([*lines(done.result), (f"Report: {done.folder / 'report.html'}", "")])
+        show_lines([*lines(done.result), *citizens, (f"Report: {done.folder / 'report.html'}", "")])
     else:
         emit(to_json(done.result), output, lambda: ())
+        for line, _ in citizens:
+            note(line)
     result = done.result
     if result.exit_code in (0, 4):
         return result.exit_code

@@ -15,6 +15,8 @@ from recovery.report.text import counted, duration, printable
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from recovery.cli.afterwards import Told
+
 NAMED = 3
 """Failed units named for each cause; all of them are in the report."""
 
@@ -81,6 +83,13 @@ def _failures(result: RunResult) -> Iterator[Line]:
     waiting = [outcome for outcome in (*result.endpoints, *result.units) if outcome.state is State.NOT_STARTED]
     for reason, count in Counter(outcome.reason for outcome in waiting if outcome.reason).most_common(NAMED):
         yield printable(f"not started {count:,}: {reason}"), WARN
+
+
+def told_lines(told: Told | None) -> list[Line]:
+    """Say what became of telling citizens' apps; nothing where they are told nothing."""
+    if told is None:
+        return []
+    return [(line, GOOD if told.is_done else WARN) for line in told.lines]
 
 
 def show_lines(told: Iterable[Line]) -> None:

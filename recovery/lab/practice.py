@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from recovery.declared.folders import beside
 from recovery.errors import LabError
 from recovery.model.estate import (
     DataCentre,
@@ -19,16 +20,22 @@ from recovery.model.estate import (
     Office,
     Placement,
     Region,
+    ServiceClass,
+    ServiceName,
     Timeouts,
     Unit,
     UnitName,
     WavePass,
 )
+from recovery.model.publish import MirrorPlace, Publish
 
 USER = "pulih"
 ADDRESS = "127.0.0.1"
 HOME = DataCentreName("pdns-2")
 """Where everything is placed before a loss."""
+
+APP = ServiceName("citizen-app")
+"""The service whose apps are told where everything is."""
 
 _AT_ONCE = 64
 _TIMEOUTS = Timeouts(connect_s=3, step_s=5, unit_s=10, retries=1)
@@ -79,6 +86,7 @@ def estate(
         staging=(),
         ssh_key=ssh_key,
         leases=None,
+        publish=_publish(source, folder),
         limits=Limits(region=_AT_ONCE, bastion=_AT_ONCE, link=dict.fromkeys(LinkName, _AT_ONCE)),
         timeouts=_TIMEOUTS,
         wave_pass=_WAVE_PASS,
@@ -88,6 +96,28 @@ def estate(
         regions=tuple(
             replace(region, offices=tuple(_office(office, places) for office in region.offices)) for region in regions
         ),
+    )
+
+
+def _publish(source: Estate, folder: Path) -> Publish | None:
+    """Return what a lab tells citizens' apps: on two mirrors beside its estate, signed by keys that lie there too."""
+    if APP not in source.service:
+        return None
+    names = ("../citizens/mirror-1", "../citizens/mirror-2")
+    return Publish(
+        service=APP,
+        services=tuple(each.name for each in source.services if each.service_class is ServiceClass.SERVING),
+        mirrors=tuple(MirrorPlace(name=name, directory=beside(folder, name)) for name in names),
+        roots=folder / "roots",
+        online=beside(folder, "../citizens/online"),
+        offline=beside(folder, "../citizens/offline"),
+        minimum_version="1.0.0",
+        message={
+            "id": "Latihan: layanan telah pulih. Anda tidak perlu memasang ulang aplikasi.",
+            "en": "Practice: the services are back. You need not install the app again.",
+        },
+        reset=("endpoints", "sessions", "pins"),
+        keep=("drafts", "bookings", "documents"),
     )
 
 

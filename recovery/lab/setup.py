@@ -112,6 +112,11 @@ class Layout:
         return self.folder / "erased"
 
     @property
+    def citizens(self) -> Path:
+        """Mirrors that citizens' apps read, and the keys that sign what lies there."""
+        return self.folder / "citizens"
+
+    @property
     def card(self) -> Path:
         """`lab.json`: who and where everything is."""
         return self.folder / "lab.json"
@@ -145,6 +150,7 @@ class Layout:
             self.endpoints,
             self.stand_ins,
             self.erased,
+            self.citizens,
             self.card,
             self.log,
             self.control,

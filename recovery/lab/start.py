@@ -16,6 +16,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from recovery import declared
@@ -26,6 +27,8 @@ from recovery.lab.launch import launch
 from recovery.lab.pick import pick
 from recovery.lab.setup import Layout, Setup
 from recovery.model.estate import Endpoint, Estate, Region
+from recovery.model.publish import Publish
+from recovery.publish import ceremony
 
 SCHEMA = "pulih/lab/v1"
 SHIPPED = Path(__file__).resolve().parents[2] / "infra" / "estate"
@@ -89,6 +92,8 @@ def _bring_up(layout: Layout, practised: Estate, regions: tuple[Region, ...], lo
             places = {host.name: host.place() for host in hosts}
             estate = practice.estate(practised, regions, places, layout.estate, layout.keys / "client")
             declared.write(estate, layout.estate)
+            if estate.publish is not None:
+                _practise_keys(estate.publish)
             setup = Setup(
                 user=practice.USER,
                 client_key=client_key,
@@ -99,6 +104,12 @@ def _bring_up(layout: Layout, practised: Estate, regions: tuple[Region, ...], lo
         finally:
             for bound in sockets:
                 bound.close()
+
+
+def _practise_keys(publish: Publish) -> None:
+    """Make the keys that sign what citizens' apps read, readable for whoever practises, and their first root."""
+    if publish.offline is not None:
+        ceremony.begin(publish.offline, publish.online, publish.roots, lambda _name: None, datetime.now(UTC))
 
 
 def _endpoints(estate: Estate) -> list[Endpoint]:

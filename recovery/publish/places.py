@@ -59,6 +59,17 @@ def files_in(folder: Path) -> list[Path]:
         return []
 
 
+def of_role(chain: Chain, role: str, folder: Path) -> list[Path]:
+    """Return the files of a folder that hold private keys of a role, known by the public halves beside them.
+
+    Raises:
+        PublishError: A public half can't be read.
+    """
+    wanted = chain.newest.roles[role].keyids
+    public = ((file, keys.public_file(file)) for file in files_in(folder))
+    return [file for file, other in public if other.exists() and keys.read_public(other).keyid in wanted]
+
+
 def online(publish: Publish) -> Iterator[keys.Pair]:
     """Yield the keys that sign without anybody there.
 
