@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recovery.cli.context import now
 from recovery.errors import PulihError
 from recovery.model.estate import Estate
 from recovery.model.outcome import RunResult
@@ -64,12 +63,13 @@ def why_not(plan: Plan, result: RunResult, publish: Publish, held: str | None) -
 
 
 def after(
-    folder: Path, estate: Estate, plan: Plan, result: RunResult, held: str | None, *, may_ask: bool
+    folder: Path, state: Path, estate: Estate, plan: Plan, result: RunResult, held: str | None, *, may_ask: bool
 ) -> Told | None:
     """Tell citizens' apps where the services are after a recovery.
 
     Args:
         folder: Of the estate, as it was named.
+        state: Folder of its runs.
         estate: With the placement that the recovery has written.
         plan: Of the recovery.
         result: How it ended.
@@ -85,39 +85,41 @@ def after(
     reason = why_not(plan, result, publish, held)
     if reason is not None:
         return Told(lines=(printable(f"Citizens' apps were not told of it: {reason}"),), is_done=False)
-    return tell(folder, estate, publish, may_ask=may_ask)
+    return tell(folder, state, estate, publish, may_ask=may_ask)
 
 
-def publish_now(folder: Path) -> Iterator[str]:
+def publish_now(folder: Path, state: Path) -> Iterator[str]:
     """Tell citizens' apps of the placement as it is declared, as a drill does before the loss; yield what to say."""
     from recovery.declared import load
 
     estate = load(folder)
     if estate.publish is not None:
-        yield from tell(folder, estate, estate.publish, may_ask=False).lines
+        yield from tell(folder, state, estate, estate.publish, may_ask=False).lines
 
 
-def tell(folder: Path, estate: Estate, publish: Publish, *, may_ask: bool) -> Told:
+def tell(folder: Path, state: Path, estate: Estate, publish: Publish, *, may_ask: bool) -> Told:
     """Publish what the placement leads to, with the keys that are there."""
+    from recovery.cli import published
     from recovery.cli.passphrases import Passphrases, from_environment
-    from recovery.cli.published import people
-    from recovery.publish import manifest, places, publisher, request
+    from recovery.publish import places, request
+    from recovery.publish.turn import turn
 
     try:
-        found = places.found(publish)
-        asked = request.Request()
-        news = request.news(found, manifest.content(estate, publish), now(), renew=False)
-        if news is not None:
-            asked = request.Request(targets=news[0], manifest=news[1])
-            files = [] if publish.offline is None else places.of_role(found.chain, "targets", publish.offline)
-            passphrases = Passphrases(from_environment(), may_ask=may_ask)
-            signers = people(files, passphrases.known, practice=estate.practice)
-            request.sign(asked, found.chain, [pair.signer for pair in signers])
-            lacking = list(request.missing(asked, found.chain))
-            if lacking:
-                return Told(lines=tuple(_unsigned(lacking, folder)), is_done=False)
-        online = [pair.signer for pair in places.online(publish)]
-        done = publisher.publish(found, asked, online, publish.roots, now())
+        with turn(state):
+            found = places.found(publish).one_history()
+            asked = published.asked(found, estate, publish)
+            if not asked.is_empty:
+                passphrases = Passphrases(from_environment(), may_ask=may_ask)
+                lacking: list[str] = []
+                for file in places.people(publish, found.chain, "targets"):
+                    try:
+                        published.sign(asked, [file], passphrases.known, practice=estate.practice)
+                    except PulihError as error:  # one that can't be opened is one that isn't there
+                        lacking.append(str(error))
+                lacking = [*request.missing(asked), *lacking] if any(request.missing(asked)) else []
+                if lacking:
+                    return Told(lines=tuple(_unsigned(lacking, folder)), is_done=False)
+            done = published.bring(found, asked, publish, state)
     except (PulihError, OSError) as error:
         lines = [f"Citizens' apps were not told of it: {line}" for line in str(error).split("\n")]
         return Told(

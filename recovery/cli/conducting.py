@@ -107,7 +107,7 @@ def carry_out(
     tell_of_failures(watchers, transcript)
     if settings.report_dir is not None:
         storing.write_report(run.story(result), settings.report_dir)
-    citizens = after(settings.estate, estate, plan, result, hold.wave, may_ask=settings.may_ask)
+    citizens = after(settings.estate, settings.state, estate, plan, result, hold.wave, may_ask=settings.may_ask)
     return Done(result=result, folder=settings.report_dir or run.folder, held=hold.wave, told=citizens)
 
 

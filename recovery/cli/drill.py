@@ -110,7 +110,7 @@ def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[Ru
     if applied.exit_code:
         note("the practice estate did not come up, so no loss was rehearsed; the report is that of the apply")
         return applied, None, []
-    for line in publish_now(settings.estate):
+    for line in publish_now(settings.estate, settings.state):
         note(line)
     note(f"lose: {LOST} is gone, and with it every unit's configuration that it served")
     lab.lose(home, LOST)

@@ -1,19 +1,30 @@
-"""Between the declaration and the publisher: what is declared, which keys are there, what is told of it."""
+"""Between the declaration and the publisher: what is declared, whose keys sign, what the next time hears of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from recovery.cli import loading
+from recovery.cli.context import now
+from recovery.cli.output import write_file
 from recovery.errors import PublishError, RefusedError
+from recovery.files import read_regular
 from recovery.model.estate import Estate
 from recovery.model.publish import Publish
-from recovery.publish import keys
+from recovery.publish import keys, manifest, places, publisher, request
+from recovery.publish.looking import Found
 from recovery.publish.publisher import Published
-from recovery.report.text import printable
+from recovery.publish.request import Request
+from recovery.report.text import json_text
+
+RECORD = "published.json"
+"""What was published last from this machine, in the state folder: for warnings only, nothing hangs on it."""
+MAX_RECORD_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +49,19 @@ def declared_publish(folder: Path) -> Declared:
     return Declared(estate=estate, publish=estate.publish)
 
 
-def people(files: Iterable[Path], passphrases: keys.Passphrases, *, practice: bool) -> list[keys.Pair]:
-    """Read the keys of people.
+def asked(found: Found, estate: Estate, publish: Publish) -> Request:
+    """Ask for what the placement leads to now."""
+    return request.of_news(found, manifest.content(estate, publish), now())
+
+
+def sign(asked: Request, files: Iterable[Path], passphrases: keys.Passphrases, *, practice: bool) -> list[str]:
+    """Sign with the keys of people, and return what was signed, by key.
 
     Raises:
-        PublishError: One can't be read or opened.
-        RefusedError: One is not encrypted, and this is not for practice.
+        PublishError: A key can't be read or opened.
+        RefusedError: It is not encrypted, and this is not for practice.
     """
-    found: list[keys.Pair] = []
+    done: list[str] = []
     for file in files:
         pair = keys.read(file, passphrases)
         if not pair.is_encrypted and not practice:
@@ -53,8 +69,22 @@ def people(files: Iterable[Path], passphrases: keys.Passphrases, *, practice: bo
                 f"{file} is not encrypted: whoever has had the file may have signed with it. Replace that key "
                 "(`pulih keys change`)"
             )
-        found.append(pair)
-    return found
+        names = request.sign(asked, [pair.signer])
+        done.append(f"{pair.name} signed {', '.join(names)}" if names else f"{pair.name} has nothing to sign here")
+    return done
+
+
+def bring(found: Found, asked: Request, publish: Publish, state: Path) -> Published:
+    """Bring what was signed to every mirror.
+
+    Raises:
+        PublishError: Signatures or keys are missing; nothing was written.
+    """
+    online = [pair.signer for pair in places.online(publish)]
+    done = publisher.publish(found, asked, online, publish.roots, now())
+    if any(mirror.error is None for mirror in done.mirrors):
+        write_file(state / RECORD, json_text(to_json(done), indent=1) + "\n")
+    return done
 
 
 def to_json(published: Published) -> dict[str, object]:
@@ -82,17 +112,11 @@ def expiries(published: Published) -> dict[str, datetime]:
     return {"root": published.chain.newest.expires, **published.content.expires}
 
 
-def lines(published: Published) -> Iterator[str]:
-    """Say what was published, and where."""
-    content = published.content
-    what = "published" if published.is_news else "renewed"
-    reached = sum(mirror.error is None for mirror in published.mirrors)
-    epoch, count = content.versions.config_epoch, len(published.mirrors)
-    yield f"{what}: config_epoch {epoch} at {reached} of {count} mirror{'' if count == 1 else 's'}"
-    for mirror in published.mirrors:
-        if mirror.error is not None:
-            yield printable(f"failed: {mirror.error}")
-        elif mirror.was is not None:
-            yield printable(f"brought up: {mirror.name}: {mirror.was}")
-    for role, moment in expiries(published).items():
-        yield f"{role} good until {moment:%Y-%m-%d %H:%M} UTC"
+def recorded(state: Path) -> dict[str, datetime]:
+    """Return until when each role was good when this machine published last; empty where it never has."""
+    try:
+        stored = json.loads(read_regular(state / RECORD, MAX_RECORD_BYTES))
+        moments = cast("dict[str, str]", stored["expires"])
+        return {role: datetime.fromisoformat(moment) for role, moment in moments.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}

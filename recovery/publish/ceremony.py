@@ -10,6 +10,7 @@ from recovery.errors import PublishError
 from recovery.publish import keys, looking, metadata
 from recovery.publish.formats import Key, Signer
 from recovery.publish.publisher import keep
+from recovery.publish.request import Request, missing
 from recovery.publish.trust import Chain
 
 
@@ -37,7 +38,7 @@ def begin(
         role: [
             keys.create(offline / f"{role}-{number}.pem", passphrase(f"{role}-{number}"))
             if role in metadata.OFFLINE
-            else keys.create(online / f"{role}-{number}.pem", None)
+            else machine_key(online, role)
             for number in range(1, metadata.KEYS[role] + 1)
         ]
         for role in metadata.ROLES
@@ -55,3 +56,44 @@ def first_root(public: Mapping[str, Sequence[Key]], signers: Sequence[Signer], n
     """
     made = metadata.root(public, metadata.THRESHOLDS, 1, now)
     return Chain.begun(metadata.to_bytes(metadata.signed_by(made, signers)))
+
+
+def begin_signed(asked: Request, roots: Path) -> None:
+    """Leave a first root with the estate that people have signed.
+
+    Raises:
+        PublishError: Signatures are missing, or there is another root already.
+    """
+    lacking = list(missing(asked))
+    if lacking:
+        raise PublishError("\n".join(lacking))
+    made = Chain.begun(metadata.to_bytes(asked.roots[0]))
+    there = looking.roots_in(roots)
+    if there is not None and there.at(1) != made.at(1):
+        raise PublishError(f"there is another root in {roots} already: keys are changed with `pulih keys change`")
+    keep(made, roots)
+
+
+def machine_key(online: Path, role: str) -> keys.Pair:
+    """Make a key that signs alone, under the next free name.
+
+    Raises:
+        PublishError: It can't be written.
+    """
+    number = 1
+    while (online / f"{role}-{number}.pem").exists() or (online / f"{role}-{number}.pub").exists():
+        number += 1
+    return keys.create(online / f"{role}-{number}.pem", None)
+
+
+def machine_keys(online: Path) -> Mapping[str, keys.Pair]:
+    """Return the keys that sign alone, made where there is none of a role yet.
+
+    Raises:
+        PublishError: One can't be read or written.
+    """
+    found: dict[str, keys.Pair] = {}
+    for role in metadata.ONLINE:
+        file = online / f"{role}-1.pem"
+        found[role] = keys.read(file, lambda _name: ()) if file.exists() else machine_key(online, role)
+    return found

@@ -51,12 +51,24 @@ class Found:
         held: By mirror, in the order declared.
         newest: The content with the largest versions; None where nothing was published yet.
         highest: The largest versions; None with it.
+        fork: What two mirrors hold that can't both be true; None where all hold one history.
     """
 
     chain: Chain
     held: tuple[Held, ...]
     newest: Content | None
     highest: Versions | None
+    fork: str | None
+
+    def one_history(self) -> Found:
+        """Return it when all mirrors hold one history.
+
+        Raises:
+            ForkError: They don't.
+        """
+        if self.fork is not None:
+            raise ForkError(self.fork)
+        return self
 
 
 def roots_in(folder: Path) -> Chain | None:
@@ -90,21 +102,22 @@ def look(chain: Chain, mirrors: Iterable[Mirror]) -> Found:
     Args:
         chain: The roots that lie with the estate; a mirror may hold newer ones.
         mirrors: In the order declared.
-
-    Raises:
-        ForkError: Two of them hold what can't both be true.
     """
     places = list(mirrors)
     with ThreadPoolExecutor(max(1, len(places))) as pool:
         asked = [pool.submit(_roots, chain, mirror) for mirror in places]
         roots = [each.result() for each in asked]
-        chain = _longest(chain, places, roots)
+        chain, split = _longest(chain, places, roots)
         reading = [pool.submit(_held, chain, mirror, own) for mirror, own in zip(places, roots, strict=True)]
     held = tuple(each.result() for each in reading)
     contents = [(each.mirror.name, each.content) for each in held if each.content is not None]
-    check_forks(contents)
-    newest = max((content for _, content in contents), key=_order, default=None)
-    return Found(chain=chain, held=held, newest=newest, highest=_highest(content for _, content in contents))
+    return Found(
+        chain=chain,
+        held=held,
+        newest=max((content for _, content in contents), key=_order, default=None),
+        highest=_highest(content for _, content in contents),
+        fork=split or fork(contents),
+    )
 
 
 def _order(content: Content) -> tuple[int, int, int]:
@@ -138,28 +151,27 @@ def _roots(chain: Chain, mirror: Mirror) -> dict[int, bytes] | str:
     return found
 
 
-def _longest(chain: Chain, mirrors: Iterable[Mirror], roots: Iterable[Mapping[int, bytes] | str]) -> Chain:
-    """Follow the roots of each mirror as far as they are signed.
-
-    Raises:
-        ForkError: Two different ones of a version are.
-    """
-    own, source = chain, "the estate's `roots`"
+def _longest(
+    chain: Chain, mirrors: Iterable[Mirror], roots: Iterable[Mapping[int, bytes] | str]
+) -> tuple[Chain, str | None]:
+    """Follow the roots of each mirror as far as they are signed; and say where two different ones of a version are."""
+    own, source, split = chain, "the estate's `roots`", None
     for mirror, found in zip(mirrors, roots, strict=True):
         if isinstance(found, str):
             continue
         reached = _followed(own, found)
         shared = min(reached.version, chain.version)
         for version in range(own.version + 1, shared + 1):
-            if reached.written[version - 1] != chain.written[version - 1]:
-                raise ForkError(
+            if reached.at(version) != chain.at(version):
+                split = (
                     f"{source} and {mirror.name} hold two versions {version} of root.json, both signed by enough keys: "
-                    "two ceremonies were held at once, or the root keys are in other hands. Find out which of the two "
-                    "is right, remove the other, and go on from there (docs/keys.md)"
+                    "two ceremonies were held at once, or the root keys are in other hands. Nothing was written. Find "
+                    'out which of the two is right, remove the other, and go on from there (docs/keys.md, "Two '
+                    'histories")'
                 )
         if reached.version > chain.version:
             chain, source = reached, mirror.name
-    return chain
+    return chain, split
 
 
 def _followed(chain: Chain, found: Mapping[int, bytes]) -> Chain:
@@ -221,25 +233,24 @@ def _file(mirror: Mirror, path: str, at_most_bytes: int) -> bytes:
     return found
 
 
-def check_forks(contents: Iterable[tuple[str, Content]]) -> None:
-    """Compare what mirrors hold, two by two.
+def fork(contents: Iterable[tuple[str, Content]]) -> str | None:
+    """Say what two mirrors hold that can't both be true; None where there is nothing of that kind. Pure.
 
     Two timestamps or snapshots of one version do no harm: what follows lies above both. What people have signed must
     be one history.
-
-    Raises:
-        ForkError: Two of them hold what can't both be true.
     """
     ordered = sorted(contents, key=lambda pair: _order(pair[1]))
     for (earlier_name, earlier), (later_name, later) in itertools.pairwise(ordered):
         both = f"{earlier_name} and {later_name}"
         if earlier.versions.targets == later.versions.targets:
             if _signed(earlier.targets) != _signed(later.targets):
-                raise _fork(both, f"two versions {later.versions.targets} of targets.json")
+                return _fork(both, f"two versions {later.versions.targets} of targets.json")
         elif earlier.versions.config_epoch > later.versions.config_epoch:
-            raise _fork(both, "a config_epoch that shrinks from one version of targets.json to the next")
+            return _fork(both, "a config_epoch that shrinks from one version of targets.json to the next")
         elif earlier.versions.config_epoch == later.versions.config_epoch and earlier.told != later.told:
-            raise _fork(both, f"two manifests of the config_epoch {later.versions.config_epoch}")
+            return _fork(both, f"two manifests of the config_epoch {later.versions.config_epoch}")
+
+    return None
 
 
 def _signed(targets: bytes) -> bytes:
@@ -247,8 +258,8 @@ def _signed(targets: bytes) -> bytes:
     return Metadata[Targets].from_bytes(targets).signed_bytes
 
 
-def _fork(both: str, what: str) -> ForkError:
-    return ForkError(
+def _fork(both: str, what: str) -> str:
+    return (
         f"{both} hold {what}, signed by enough keys: two publications were signed at once, or the targets keys are in "
         "other hands. Nothing was written. Find out which of the two is right, remove metadata/timestamp.json from the "
         'other, and publish again: it lies above both (docs/keys.md, "Two histories")'

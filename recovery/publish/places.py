@@ -46,7 +46,6 @@ def found(publish: Publish) -> Found:
 
     Raises:
         PublishError: There is no root yet.
-        ForkError: Two of them hold what can't both be true.
     """
     return looking.look(chain(publish), [mirror(place) for place in publish.mirrors])
 
@@ -59,15 +58,19 @@ def files_in(folder: Path) -> list[Path]:
         return []
 
 
-def of_role(chain: Chain, role: str, folder: Path) -> list[Path]:
-    """Return the files of a folder that hold private keys of a role, known by the public halves beside them.
+def people(publish: Publish, chain: Chain, role: str) -> list[Path]:
+    """Return the files of people's keys of a role that are here now, known by the public halves beside them."""
+    if publish.offline is None:
+        return []
+    return [file for file in files_in(publish.offline) if is_of_role(file, chain, role)]
 
-    Raises:
-        PublishError: A public half can't be read.
-    """
-    wanted = chain.newest.roles[role].keyids
-    public = ((file, keys.public_file(file)) for file in files_in(folder))
-    return [file for file, other in public if other.exists() and keys.read_public(other).keyid in wanted]
+
+def is_of_role(file: Path, chain: Chain, role: str) -> bool:
+    """Whether a private key's file is of a role, as far as the public half beside it says so."""
+    try:
+        return keys.read_public(keys.public_file(file)).keyid in chain.newest.roles[role].keyids
+    except PublishError:
+        return False
 
 
 def online(publish: Publish) -> Iterator[keys.Pair]:

@@ -65,8 +65,7 @@ def publish(found: Found, request: Request, online: Iterable[Signer], roots: Pat
     Raises:
         PublishError: Signatures or keys are missing; nothing was written.
     """
-    requests.checked(request, found)
-    chain, targets, manifest = requests.carried(request, found)
+    chain, targets, manifest = requests.carried(requests.left(request, found), found)
     content = renewed(chain, targets, manifest, found, online, now)
     contents = [content] if found.newest is None else [found.newest, content]
     with ThreadPoolExecutor(max(1, len(found.held))) as pool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from recovery.errors import PublishError, UntrustedError
 from recovery.publish import metadata
+from recovery.publish.change import Change, changed
 from recovery.publish.formats import Metadata, Root, Signer, Targets
 from recovery.publish.keys import name_of
 from recovery.publish.looking import Found
 from recovery.publish.manifest import Manifest
-from recovery.publish.trust import Chain
+from recovery.publish.trust import Chain, signed_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +21,13 @@ class Request:
     """What people are asked to sign.
 
     Attributes:
+        current: The newest root that stands; None for the very first.
         roots: The next ones, in their order; empty where keys stay as they are.
         targets: None where what is published stays as it is.
         manifest: What the targets name; None with them.
     """
 
+    current: Root | None
     roots: tuple[Metadata[Root], ...] = ()
     targets: Metadata[Targets] | None = None
     manifest: bytes | None = None
@@ -34,42 +37,54 @@ class Request:
         """Whether nothing is asked."""
         return not self.roots and self.targets is None
 
-    def last_root(self, chain: Chain) -> Root:
-        """Return the root that stands when all is published."""
-        return self.roots[-1].signed if self.roots else chain.newest
+    @property
+    def standing(self) -> tuple[Root, ...]:
+        """The roots one after the other, the one that stands now first."""
+        return (*([] if self.current is None else [self.current]), *(each.signed for each in self.roots))
 
 
-def news(
-    found: Found, told: Mapping[str, object], now: datetime, *, renew: bool
-) -> tuple[Metadata[Targets], bytes] | None:
-    """Return targets metadata to sign; None where what is published says the same and is good for long enough.
+def of_news(found: Found, told: Mapping[str, object], now: datetime) -> Request:
+    """Ask for what is to be told now; for nothing where what is published says the same and is good for long enough.
 
     Args:
         found: What the mirrors hold.
-        told: What is to be told now.
+        told: What is to be told.
         now: The moment.
-        renew: Whether it is wanted even where it says the same, because keys change.
     """
-    newest, highest = found.newest, found.highest
+    request, newest, highest = Request(current=found.chain.newest), found.newest, found.highest
     if newest is None or highest is None:
-        version, manifest = (
-            metadata.first_version(now),
-            Manifest(config_epoch=metadata.first_version(now), content=told),
-        )
-        return _unsigned(version, manifest, now)
-    is_same = newest.told.content == told
-    if is_same and not renew and newest.expires["targets"] - now > metadata.LIFETIMES["targets"] / 2:
-        return None
-    epoch = newest.told.config_epoch if is_same else highest.config_epoch + 1
-    return _unsigned(highest.targets + 1, Manifest(config_epoch=epoch, content=told), now)
+        begun = metadata.first_version(now)
+        return _asking(request, begun, Manifest(config_epoch=begun, content=told), now)
+    if newest.told.content != told:
+        manifest = Manifest(config_epoch=highest.config_epoch + 1, content=told)
+    elif newest.expires["targets"] - now <= metadata.LIFETIMES["targets"] / 2 or not signed_for(
+        found.chain.newest, newest.targets
+    ):
+        manifest = newest.told
+    else:
+        return request
+    return _asking(request, highest.targets + 1, manifest, now)
 
 
-def _unsigned(version: int, manifest: Manifest, now: datetime) -> tuple[Metadata[Targets], bytes]:
+def of_change(found: Found, change: Change, now: datetime) -> Request:
+    """Ask for other keys; and for what is published to be signed again where too few of its signatures would count.
+
+    Raises:
+        PublishError: The change names a key that isn't there, or leaves a role with too few.
+    """
+    roots = changed(found.chain.newest, change, now)
+    request, newest, highest = Request(current=found.chain.newest, roots=roots), found.newest, found.highest
+    if newest is None or highest is None or signed_for(roots[-1].signed, newest.targets):
+        return request
+    return _asking(request, highest.targets + 1, newest.told, now)
+
+
+def _asking(request: Request, version: int, manifest: Manifest, now: datetime) -> Request:
     written = manifest.to_bytes()
-    return Metadata(metadata.targets(written, version, now)), written
+    return replace(request, targets=Metadata(metadata.targets(written, version, now)), manifest=written)
 
 
-def sign(request: Request, chain: Chain, signers: Iterable[Signer]) -> list[str]:
+def sign(request: Request, signers: Iterable[Signer]) -> list[str]:
     """Add the signatures of some keys wherever they count.
 
     A key that leaves a role signs for it once more: so what clients take holds under the old root and under the new.
@@ -78,56 +93,71 @@ def sign(request: Request, chain: Chain, signers: Iterable[Signer]) -> list[str]
         What was signed, by name.
     """
     done: list[str] = []
-    around = [chain.newest, *(each.signed for each in request.roots)]
     for signer in signers:
         keyid = signer.public_key.keyid
-        for before, made in zip(around, request.roots, strict=False):
-            if keyid in before.roles["root"].keyids or keyid in made.signed.roles["root"].keyids:
+        for made, counting in _rooted(request):
+            if any(keyid in root.roles["root"].keyids for root in counting):
                 made.sign(signer, append=True)
                 done.append(f"{made.signed.version}.root.json")
-        if request.targets is not None and any(keyid in root.roles["targets"].keyids for root in around):
+        if request.targets is not None and any(keyid in root.roles["targets"].keyids for root in request.standing):
             request.targets.sign(signer, append=True)
             done.append("targets.json")
     return list(dict.fromkeys(done))
 
 
-def missing(request: Request, chain: Chain) -> Iterator[str]:
+def missing(request: Request) -> Iterator[str]:
     """Say which signatures are missing, one sentence for each file and root."""
-    around = [chain.newest, *(each.signed for each in request.roots)]
-    for before, made in zip(around, request.roots, strict=False):
-        roots = {"the keys of root " + str(before.version): before, "its own keys": made.signed}
-        for whose, root in roots.items():
-            yield from _missing(root, "root", made, f"{made.signed.version}.root.json", whose)
+    for made, counting in _rooted(request):
+        for root in counting:
+            whose = "its own keys" if root is made.signed else f"the keys of root {root.version}"
+            yield from _missing(root, made, f"{made.signed.version}.root.json", whose)
     if request.targets is not None:
-        for root in around[1:] or around:
-            yield from _missing(root, "targets", request.targets, "targets.json", f"the keys of root {root.version}")
+        for root in request.standing[1:] or request.standing:
+            yield from _missing(root, request.targets, "targets.json", f"the keys of root {root.version}")
 
 
-def _missing(root: Root, role: str, made: Metadata[Root] | Metadata[Targets], name: str, whose: str) -> Iterator[str]:
-    result = root.get_verification_result(role, made.signed_bytes, made.signatures)
+def _rooted(request: Request) -> Iterator[tuple[Metadata[Root], list[Root]]]:
+    """Yield each new root with those whose keys must sign it: the one before, and itself."""
+    before = request.current
+    for made in request.roots:
+        yield made, [*([] if before is None else [before]), made.signed]
+        before = made.signed
+
+
+def _missing(root: Root, made: Metadata[Root] | Metadata[Targets], name: str, whose: str) -> Iterator[str]:
+    result = root.get_verification_result(made.signed.type, made.signed_bytes, made.signatures)
     if not result:
         waiting = ", ".join(sorted(name_of(key) for key in result.unsigned.values()))
         yield f"{name} has {len(result.signed)} of {result.threshold} signatures by {whose}; missing of {waiting}"
 
 
-def checked(request: Request, found: Found) -> None:
-    """Check that a request still goes on from what is published.
+def left(request: Request, found: Found) -> Request:
+    """Return what of a request is not published yet: it may have been broken off half way.
 
     Raises:
         PublishError: Something else was published since it was made.
     """
-    if request.roots and request.roots[0].signed.version != found.chain.version + 1:
-        raise PublishError(
-            f"this makes root {request.roots[0].signed.version}, and root {found.chain.version} is there by now: keys "
-            "were changed meanwhile. Begin again from what is there now"
-        )
-    if request.targets is not None and found.highest is not None:
-        version = request.targets.signed.version
-        if version <= found.highest.targets:
+    chain, newest = found.chain, found.newest
+    roots = list(request.roots)
+    while roots and roots[0].signed.version <= chain.version:
+        made = roots.pop(0)
+        if chain.at(made.signed.version) != made.signed:
             raise PublishError(
-                f"this makes version {version} of targets.json, and version {found.highest.targets} is published by "
-                "now. Prepare it again from what is there now"
+                f"this makes root {made.signed.version}, and there is another one by now: keys were changed meanwhile. "
+                "Begin again from what is there now"
             )
+    rest = replace(request, current=chain.newest, roots=tuple(roots))
+    if request.targets is None or newest is None or found.highest is None:
+        return rest
+    version = request.targets.signed.version
+    if version > found.highest.targets:
+        return rest
+    if newest.versions.targets == version and newest.manifest == request.manifest:
+        return replace(rest, targets=None, manifest=None)
+    raise PublishError(
+        f"this makes version {version} of targets.json, and version {found.highest.targets} is published by now. "
+        "Prepare it again from what is there now"
+    )
 
 
 def carried(request: Request, found: Found) -> tuple[Chain, bytes, bytes]:
@@ -136,14 +166,23 @@ def carried(request: Request, found: Found) -> tuple[Chain, bytes, bytes]:
     Raises:
         PublishError: Signatures are missing; says which.
     """
-    lacking = list(missing(request, found.chain))
+    lacking = list(missing(request))
     if lacking:
         raise PublishError("\n".join(lacking))
-    chain = found.chain
-    for made in request.roots:
-        chain = chain.with_next(metadata.to_bytes(made))
+    chain = extended(found.chain, request)
     if request.targets is not None and request.manifest is not None:
         return chain, metadata.to_bytes(request.targets), request.manifest
     if found.newest is None:
-        raise UntrustedError("nothing is published yet, and nothing was signed to begin with")
+        raise UntrustedError("nothing is published yet: `pulih publish` begins with what people sign")
     return chain, found.newest.targets, found.newest.manifest
+
+
+def extended(chain: Chain, request: Request) -> Chain:
+    """Return a chain with the roots of a request.
+
+    Raises:
+        UntrustedError: Signatures are missing.
+    """
+    for made in request.roots:
+        chain = chain.with_next(metadata.to_bytes(made))
+    return chain

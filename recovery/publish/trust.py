@@ -65,6 +65,15 @@ def verified(root: Root, kind: type[AnySigned], written: bytes, name: str) -> An
     return found.signed
 
 
+def signed_for(root: Root, targets: bytes) -> bool:
+    """Whether enough of a root's keys have signed targets metadata."""
+    try:
+        verified(root, Targets, targets, "targets.json")
+    except UntrustedError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Chain:
     """Root metadata from the first version on, each signed by enough keys of the one before and of its own.
