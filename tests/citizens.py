@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
+from tests.cli_world import Said, pulih
 from tests.estates import sound_files, write_files
 
-PASSPHRASE = "correct horse battery"
+WORDS = "correct horse battery"
+"""The passphrase of every key."""
 PUBLISH = """
 publish:
   service: passport
@@ -32,7 +35,7 @@ def publishing_estate(folder: Path, publish: str = PUBLISH) -> Path:
     """Write the small estate with a block `publish:`, and a passphrase beside it; return its folder."""
     files = sound_files()
     files["estate.yaml"] = files["estate.yaml"].rstrip("\n") + "\n" + publish
-    (folder / "passphrase").write_text(PASSPHRASE + "\n")
+    (folder / "passphrase").write_text(WORDS + "\n")
     return write_files(folder / "estate", files)
 
 
@@ -87,3 +90,60 @@ class App:
         twin = object.__new__(App)
         twin.folder, twin.root = folder, self.root
         return twin
+
+
+class Office:
+    """Where keys are kept and ceremonies held."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        patch.delenv("PULIH_STATE", raising=False)
+        patch.setenv("PULIH_ESTATE", str(folder / "estate"))
+        patch.setenv("PULIH_PASSPHRASE_FILE", str(folder / "passphrase"))
+        self.folder = folder
+        self.capsys = capsys
+        self.estate = publishing_estate(folder)
+        self.keys = folder / "keys"
+        self.mirrors = [folder / "mirrors" / name for name in ("a", "b")]
+        self.ok("keys", "new", "--dir", self.keys)
+        self.publish()
+        self.app = App(folder / "app", (self.estate / "roots" / "1.root.json").read_bytes())
+        self.epoch = self.app.read(self.mirrors[0])["config_epoch"]
+
+    def pulih(self, *words: object) -> Said:
+        return pulih(self.capsys, *words)
+
+    def ok(self, *words: object) -> Said:
+        said = self.pulih(*words)
+        assert said.code == 0, said
+        return said
+
+    def key(self, name: str) -> Path:
+        return self.keys / f"{name}.pem"
+
+    def fresh(self, name: str) -> Path:
+        """Make a key on somebody's machine and return its public half."""
+        self.ok("keys", "new", "--key", self.key(name))
+        return self.keys / f"{name}.pub"
+
+    def signing(self, *names: str) -> list[object]:
+        return [word for name in names for word in ("--key", self.key(name))]
+
+    def publish(self, *names: str) -> Said:
+        return self.ok("publish", *self.signing(*(names or ("targets-1", "targets-2"))))
+
+    def moves(self) -> None:
+        """Change what apps are told."""
+        text = (self.estate / "placement.yaml").read_text()
+        moved = text.replace("passport: pdns-2", "passport: cloud-1")
+        assert moved != text
+        (self.estate / "placement.yaml").write_text(moved)
+
+    def told(self) -> dict[str, Any]:
+        """Return what the installed app is told, the same at every mirror."""
+        told = [self.app.read(mirror) for mirror in self.mirrors]
+        assert told[0] == told[1]
+        return told[0]
+
+    def shown(self) -> dict[str, Any]:
+        said = self.pulih("keys", "show", "--output", "json")
+        return json.loads(said.out)

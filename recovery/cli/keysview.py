@@ -129,8 +129,8 @@ def offline_missing(publish: Publish, chain: Chain) -> str | None:
     if count >= role.threshold:
         return None
     return (
-        f"{count} of the {role.threshold} targets keys that must sign are here: after a recovery citizens' apps are told "
-        "of it only when their holders sign. Have them ready (pulih publish --prepare DIR)"
+        f"{count} of the {role.threshold} targets keys that must sign are here: after a recovery citizens' apps are "
+        "told of it only when their holders sign. Have them ready (pulih publish --prepare DIR)"
     )
 
 

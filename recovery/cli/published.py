@@ -12,6 +12,7 @@ from typing import cast
 from recovery.cli import loading
 from recovery.cli.context import now
 from recovery.cli.output import write_file
+from recovery.declared import load
 from recovery.errors import PublishError, RefusedError
 from recovery.files import read_regular
 from recovery.model.estate import Estate
@@ -36,14 +37,15 @@ class Declared:
 
 
 def declared_publish(folder: Path) -> Declared:
-    """Read an estate that publishes.
+    """Read an estate that publishes. What its units are made of is not looked at: apps are told nothing of it.
 
     Raises:
-        DeclarationError: Every mistake that was found.
+        DeclarationError: Every mistake of its files.
         RefusedError: It is illustrative.
         PublishError: It publishes nothing.
     """
-    estate = loading.connectable(folder).estate
+    estate = load(folder)
+    loading.refuse_illustrative(estate)
     if estate.publish is None:
         raise PublishError(f"{estate.folder / 'estate.yaml'} declares no `publish:` (docs/estate.md)")
     return Declared(estate=estate, publish=estate.publish)
