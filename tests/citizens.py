@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+import typer.main
 from tuf.api.exceptions import DownloadHTTPError
 from tuf.ngclient import FetcherInterface, Updater
 
@@ -92,10 +95,17 @@ class App:
         return twin
 
 
+@functools.cache
+def _command(app: typer.Typer, build: Callable[[typer.Typer], object] = typer.main.get_command) -> object:
+    """Making the command line of all verbs takes longer than most of what they do here."""
+    return build(app)
+
+
 class Office:
     """Where keys are kept and ceremonies held."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+        patch.setattr("typer.main.get_command", _command)
         patch.delenv("PULIH_STATE", raising=False)
         patch.setenv("PULIH_ESTATE", str(folder / "estate"))
         patch.setenv("PULIH_PASSPHRASE_FILE", str(folder / "passphrase"))

@@ -52,7 +52,7 @@ def validate(estate: options.Estate = None, output: options.Output = Format.TABL
 
 
 def _summary(folder: Path) -> dict[str, object]:
-    from recovery.cli.loading import declared
+    from recovery.cli.loading import declared, publish_warnings
     from recovery.plan import estate_digest
     from recovery.policy import warnings
 
@@ -69,7 +69,7 @@ def _summary(folder: Path) -> dict[str, object]:
         "illustrative": estate.illustrative,
         "digest": estate_digest(estate),
         "templates_digest": sound.templates.digest,
-        "warnings": list(warnings(estate)),
+        "warnings": [*warnings(estate), *publish_warnings(estate)],
     }
 
 

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from recovery.cli.keyswarnings import expiring, ids_here, online_missing
 from recovery.cli.output import columns
-from recovery.errors import PublishError
 from recovery.model.publish import Publish
-from recovery.publish import change, keys, metadata, places
+from recovery.publish import change, keys, metadata
 from recovery.publish.formats import Metadata, Targets
 from recovery.publish.looking import Found
 from recovery.publish.publisher import state
-from recovery.publish.trust import Chain
 from recovery.report.text import printable
-
-WARN_BEFORE = {
-    "root": timedelta(days=60),
-    "targets": timedelta(days=30),
-    "snapshot": timedelta(days=2),
-    "timestamp": timedelta(hours=6),
-}
-"""How long before something expires it is told: long enough to bring people with keys together, or to mend a timer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,51 +77,6 @@ def seen(publish: Publish, found: Found, now: datetime) -> Seen:
         config_epoch=None if newest is None else newest.versions.config_epoch,
         mirrors=mirrors,
         to_do=(*to_do, *(troubles if newest is not None else ["nothing is published yet: pulih publish"])),
-    )
-
-
-def ids_here(publish: Publish) -> set[str]:
-    """Return the ids of the private keys that are in the declared folders, as far as the public halves tell."""
-    found: set[str] = set()
-    for folder in filter(None, (publish.online, publish.offline)):
-        for file in places.files_in(folder):
-            try:
-                found.add(keys.read_public(keys.public_file(file)).keyid)
-            except PublishError:
-                continue
-    return found
-
-
-def expiring(expires: dict[str, datetime], now: datetime) -> Iterator[str]:
-    """Say what expires soon, or has, and what to type."""
-    for role, moment in expires.items():
-        if moment - now > WARN_BEFORE[role]:
-            continue
-        when = "expired at" if moment <= now else "expires at"
-        remedy = {
-            "root": "pulih keys change",
-            "targets": "pulih publish",
-        }.get(role, "pulih publish --refresh, by a timer (docs/keys.md)")
-        yield f"{role} {when} {moment:%Y-%m-%d %H:%M} UTC: {remedy}"
-
-
-def online_missing(publish: Publish, chain: Chain) -> Iterator[str]:
-    """Say which keys that sign alone are not where they are declared."""
-    here, root = ids_here(publish), chain.newest
-    for role in metadata.ONLINE:
-        if len(here.intersection(root.roles[role].keyids)) < root.roles[role].threshold:
-            yield f"the key of {role} is not in {publish.online}: bring it there, or pulih keys change --replace {role}"
-
-
-def offline_missing(publish: Publish, chain: Chain) -> str | None:
-    """Say which of people's keys would be needed to change what apps are told; None where they are here."""
-    role = chain.newest.roles["targets"]
-    count = len(ids_here(publish).intersection(role.keyids))
-    if count >= role.threshold:
-        return None
-    return (
-        f"{count} of the {role.threshold} targets keys that must sign are here: after a recovery citizens' apps are "
-        "told of it only when their holders sign. Have them ready (pulih publish --prepare DIR)"
     )
 
 

@@ -176,3 +176,13 @@ def known(option: str, word: str, names: Iterable[str], existing: Iterable[str])
         else:
             hint = f"there are {len(candidates)}, such as {candidates[0]}"
         raise PlanError(f"{option} {name}: the estate has no such {word}; {hint}")
+
+
+def publish_warnings(estate: Estate) -> list[str]:
+    """Return what needs seeing to before citizens' apps must be told something; connects to nothing."""
+    if estate.publish is None or estate.illustrative:
+        return []
+    from recovery.cli.context import now, state_folder
+    from recovery.cli.keyswarnings import warnings
+
+    return list(warnings(estate.publish, state_folder(estate.folder), now()))

@@ -35,7 +35,7 @@ def plan(
     """
     from recovery.cli import forecasting
     from recovery.cli.context import estate_folder, state_folder
-    from recovery.cli.loading import declared
+    from recovery.cli.loading import declared, publish_warnings
     from recovery.cli.planned import Request, make_plan
     from recovery.plan import to_json
     from recovery.report import forecast_to_json
@@ -51,5 +51,7 @@ def plan(
     if out is not None:
         write_file(out, json_text(document, indent=2) + "\n")
         note(f"written: {out}")
+    for warning in publish_warnings(sound.estate):
+        note(f"note: {warning}")
     emit(document, output, lambda: forecasting.plan_lines(made, moved, expected))
     return 0
