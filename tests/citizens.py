@@ -104,14 +104,16 @@ def _command(app: typer.Typer, build: Callable[[typer.Typer], object] = typer.ma
 class Office:
     """Where keys are kept and ceremonies held."""
 
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, publish: str = PUBLISH
+    ) -> None:
         patch.setattr("typer.main.get_command", _command)
         patch.delenv("PULIH_STATE", raising=False)
         patch.setenv("PULIH_ESTATE", str(folder / "estate"))
         patch.setenv("PULIH_PASSPHRASE_FILE", str(folder / "passphrase"))
         self.folder = folder
         self.capsys = capsys
-        self.estate = publishing_estate(folder)
+        self.estate = publishing_estate(folder, publish)
         self.keys = folder / "keys"
         self.mirrors = [folder / "mirrors" / name for name in ("a", "b")]
         self.ok("keys", "new", "--dir", self.keys)
