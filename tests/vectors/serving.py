@@ -6,6 +6,7 @@ A file is its bytes, or a `Trick`. Everything that is not there is answered 404.
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 import time
 from collections.abc import Generator, Mapping
@@ -53,6 +54,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     site: Site
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass  # a client that hangs up is what is tested
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -125,9 +129,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(files: Files | None = None, *, port: int = 0) -> Generator[Site]:
+def serving(files: Files | None = None, *, context: ssl.SSLContext | None = None) -> Generator[Site]:
     """Serve files on loopback; what is served may be changed through the site."""
-    server = _Server(("127.0.0.1", port), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.site = Site(url=f"http://127.0.0.1:{server.server_address[1]}/", files=dict(files or {}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

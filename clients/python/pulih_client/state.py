@@ -181,7 +181,7 @@ def _write(path: Path, document: Mapping[str, object], *, durable: bool = True) 
     """Write a file in one step: it has the old content or the new one, whoever is killed when."""
     new = path.with_suffix(".new")
     with new.open("w", encoding="utf-8") as file:
-        json.dump(document, file)
+        file.write(json.dumps(document))
         file.flush()
         if durable:
             os.fsync(file.fileno())
