@@ -214,9 +214,10 @@ def test_waits_are_spread_and_grow_while_nobody_answers() -> None:
         assert mean * 0.5 <= min(drawn) < mean * 0.55
         assert mean * 1.45 < max(drawn) <= mean * 1.5
         assert sum(drawn) / len(drawn) == pytest.approx(mean, rel=0.05)
-    first = [first_wait_s(random) for _ in range(2000)]
-    assert min(first) < 60
-    assert 3540 < max(first) <= 3600
+    for connected, most in ((True, 3600), (False, 600)):
+        first = [first_wait_s(random, connected=connected) for _ in range(2000)]
+        assert min(first) < most * 0.02
+        assert most * 0.98 < max(first) <= most
 
 
 def test_the_command_says_what_is_in_use_and_why_a_mirror_is_refused(tmp_path: Path, capsys: Capture) -> None:

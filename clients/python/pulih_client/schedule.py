@@ -46,9 +46,9 @@ def wait_s(random: Random, *, connected: bool, unanswered: int, regular_s: float
     return mean_s * random.uniform(1 - SPREAD, 1 + SPREAD)
 
 
-def first_wait_s(random: Random, *, regular_s: float = REGULAR_S) -> float:
+def first_wait_s(random: Random, *, connected: bool, regular_s: float = REGULAR_S) -> float:
     """Return how long to wait after the app was started: evenly spread, so that a new version makes no wave."""
-    return random.uniform(0, regular_s)
+    return random.uniform(0, regular_s if connected else regular_s * HURRIED_S / REGULAR_S)
 
 
 def age(now: datetime, checked_at: datetime | None) -> Age:
