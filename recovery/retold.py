@@ -9,11 +9,12 @@ from typing import cast
 
 from recovery.errors import BrokenRecordError
 from recovery.journal import Line
+from recovery.model.citizens import Citizens
 from recovery.model.estate import OfficeName, RegionName, UnitName
 from recovery.model.forecast import Forecast
 from recovery.model.outcome import Cause, Outcome, RunResult, State
 from recovery.model.story import NO_SCENE, OfficePlace, Retry, Scene, Story, WaveSpan, WaveSteps
-from recovery.report import forecast_from_json, from_json, outcome_from_json
+from recovery.report import citizens_from_json, forecast_from_json, from_json, outcome_from_json
 
 
 def story(lines: Iterable[Line]) -> Story | None:
@@ -42,6 +43,7 @@ class Telling:
         self._under_way: dict[UnitName, datetime] = {}
         self._retries: dict[UnitName, tuple[Retry, ...]] = {}
         self._held: str | None = None
+        self._citizens: Citizens | None = None
 
     def take(self, lines: Iterable[Line]) -> None:
         """Take the next lines.
@@ -54,7 +56,8 @@ class Telling:
                 self._take(line)
             except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
                 raise BrokenRecordError(f"the journal can't be read: {type(error).__name__}: {error}") from error
-            self._last_at = line.at
+            if line.kind != "clients-reconnected":  # written after the run's end, which it does not move
+                self._last_at = line.at
 
     def story(self) -> Story | None:
         """Return what they tell so far; None before the run has begun."""
@@ -67,6 +70,7 @@ class Telling:
                 units=tuple(self._outcomes[unit.name] for unit in self._begun.units),
                 endpoints=tuple(self._outcomes[endpoint.name] for endpoint in self._begun.endpoints),
                 forecast=self._forecast,
+                citizens=self._citizens,
             ),
             finished=self._finished,
             resumed_at=self._resumed_at,
@@ -104,6 +108,8 @@ class Telling:
                 self._change_wave(str(data["wave"]), finished_at=line.at, passed=bool(data["passed"]))
             case "run-finished":
                 self._finish(data)
+            case "clients-reconnected":
+                self._citizens = citizens_from_json(data)
             case _:
                 pass
 

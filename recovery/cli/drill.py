@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from recovery.cli.picture import Picture
     from recovery.cli.settings import Settings
     from recovery.cli.summary import Line
+    from recovery.lab.citizens import Citizens as Apps
     from recovery.model.outcome import RunResult
 
 LOST, TO = "pdns-2", "cloud-1"
 """The data centres of the lab, as in the event of June 2024."""
 
 INTERRUPTED = 130
+PARTIAL = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +47,9 @@ def drill(
         Path | None,
         typer.Option("--dir", metavar="DIR", help="The lab's folder, kept afterwards; a temporary one by default."),
     ] = None,
+    clients: Annotated[
+        int, typer.Option("--clients", metavar="N", min=0, help="How many citizens' apps must find the services again.")
+    ] = 50,
     parallel: options.Parallel = options.DEFAULT_PARALLEL,
     log: options.Log = None,
     picture: Annotated[
@@ -54,9 +59,10 @@ def drill(
 ) -> int:
     """Rehearse the loss of a data centre on this machine.
 
-    Lab up, apply, lose, recover, verify, report, lab down. The lab goes down whatever happens.
+    Lab up, apply, lose, recover, verify, report, lab down. The lab goes down whatever happens. Exit code 3 when a
+    citizens' app does not find the services again by itself.
     """
-    from recovery.cli import storing
+    from recovery.cli import citizens, storing
     from recovery.cli.context import now
     from recovery.cli.picture import Picture
     from recovery.cli.settings import Settings
@@ -69,8 +75,9 @@ def drill(
         settings = Settings(
             estate=home / "estate", state=home / ".pulih", parallel=parallel, report_dir=report_dir, log=log
         )
-        recovered, verified, citizens = _rehearse(settings, home, drawn)
-    told = [*lines(recovered), *_proof(verified), *citizens]
+        with citizens.apps(home, settings.estate, clients, LOST, TO) as apps:
+            recovered, verified, mirrors = _rehearse(settings, home, drawn, apps)
+    told = [*lines(recovered), *_proof(verified), *mirrors, *citizens.lines(recovered.citizens)]
     where = f"Report: {report_dir / 'report.html'}"
     if output is Format.TABLE:
         show_lines([*told, (where, "")])
@@ -80,10 +87,19 @@ def drill(
     if drawn is not None and picture is not None:
         drawn.write(picture, told)
         note(f"written: {picture}")
-    return recovered.exit_code or (verified.exit_code if verified is not None else 0)
+    ends = (recovered.exit_code, 0 if verified is None else verified.exit_code, _of_citizens(recovered))
+    return next(filter(None, ends), 0)
 
 
-def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[RunResult, RunResult | None, list[Line]]:
+def _of_citizens(recovered: RunResult) -> int:
+    from recovery.report import citizen_totals
+
+    return 0 if recovered.citizens is None or citizen_totals(recovered.citizens).is_good else PARTIAL
+
+
+def _rehearse(
+    settings: Settings, home: Path, drawn: Picture | None, apps: Apps | None
+) -> tuple[RunResult, RunResult | None, list[Line]]:
     """Apply, tell citizens' apps, lose, recover and verify, with the functions that the verbs use.
 
     Returns:
@@ -91,12 +107,14 @@ def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[Ru
         what citizens' apps were told.
     """
     from recovery import lab
+    from recovery.cli import citizens
     from recovery.cli.afterwards import publish_now
     from recovery.cli.conducting import carry_out
     from recovery.cli.planned import Request, make_plan
     from recovery.cli.reading import asked
     from recovery.cli.summary import told_lines
     from recovery.cli.surveying import verify
+    from recovery.lab.citizens import RECONNECT_WITHIN_S
 
     def planner(lost: str | None, to: str | None) -> Planner:
         return lambda sound: make_plan(
@@ -110,18 +128,29 @@ def _rehearse(settings: Settings, home: Path, drawn: Picture | None) -> tuple[Ru
     if applied.exit_code:
         note("the practice estate did not come up, so no loss was rehearsed; the report is that of the apply")
         return applied, None, []
+    if apps is not None:
+        apps.installed()
     for line in publish_now(settings.estate, settings.state):
         note(line)
+    if apps is not None:
+        apps.today()
     note(f"lose: {LOST} is gone, and with it every unit's configuration that it served")
     lab.lose(home, LOST)
+    if apps is not None:
+        apps.lost()
     note(f"recover: from {LOST} to {TO}")
     watched = settings if drawn is None else replace(settings, observers=(drawn,))
     done = carry_out(watched, planner(LOST, TO), agree=lambda _plan, _estate: None)
-    recovered, citizens = done.result, told_lines(done.told)
+    recovered, mirrors = done.result, told_lines(done.told)
+    if apps is not None:
+        can_know = done.told is not None and done.told.is_done
+        if can_know:
+            note("citizens' apps: each finds the services again by itself")
+        recovered = citizens.keep(settings, recovered, apps.ended(RECONNECT_WITHIN_S if can_know else 0))
     if recovered.exit_code == INTERRUPTED:
-        return recovered, None, citizens
+        return recovered, None, mirrors
     note("verify: a test transaction through every unit, from its own side")
-    return recovered, verify(replace(settings, report_dir=None), asked(settings.estate)), citizens
+    return recovered, verify(replace(settings, report_dir=None), asked(settings.estate)), mirrors
 
 
 def _proof(verified: RunResult | None) -> Iterator[tuple[str, str]]:

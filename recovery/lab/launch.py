@@ -36,7 +36,7 @@ def launch(layout: Layout, setup: Setup, descriptors: Iterable[int], lock: int) 
         process = subprocess.Popen(  # noqa: S603 - our own module, in a folder whose name has been checked
             [sys.executable, "-m", "recovery.lab.process", str(layout.folder), str(lock)],
             cwd="/",
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -52,7 +52,7 @@ def launch(layout: Layout, setup: Setup, descriptors: Iterable[int], lock: int) 
             process.terminate()  # this is the guard: it passes it on, and ends last
             process.wait(_END_WITHIN_S)
     if not is_ready:
-        raise LabError(f"the lab did not start: {_last_line(layout.log)} ({layout.log} has all of it)")
+        raise LabError(f"the lab did not start: {last_line(layout.log)} ({layout.log} has all of it)")
     started[layout.folder] = process
     return int(json.loads(layout.card.read_bytes())["pid"])
 
@@ -67,12 +67,13 @@ def _tell(process: subprocess.Popen[str], text: str) -> str:
         return process.stdout.read()
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return this process's environment, with the code that runs here first on the path of modules."""
     path = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in path if part)}
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """Return the last thing that a process has told its log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return next((line for line in reversed(lines) if line.strip()), "it said nothing")

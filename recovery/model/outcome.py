@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from recovery.model.citizens import Citizens
 from recovery.model.estate import DataCentreName, OfficeName, RegionName, ServiceName, UnitName
 from recovery.model.forecast import Forecast
 
@@ -104,6 +105,7 @@ class RunResult:
         endpoints: Endpoints the run brought up, in the order of their waves.
         services: Services of the run, in the order in which they come back.
         forecast: How long it was expected to take, before it began; None where nobody has said so.
+        citizens: The citizens' apps of a drill; None for any other run.
     """
 
     run: str
@@ -121,3 +123,4 @@ class RunResult:
     endpoints: tuple[Outcome, ...]
     services: tuple[ServiceTarget, ...]
     forecast: Forecast | None = None
+    citizens: Citizens | None = None

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from recovery.report.apps import citizen_totals
 from recovery.report.as_json import (
     SCHEMA,
+    citizens_from_json,
+    citizens_to_json,
     forecast_from_json,
     forecast_to_json,
     from_json,
@@ -21,6 +24,9 @@ __all__ = [
     "SCHEMA",
     "ServiceActual",
     "Totals",
+    "citizen_totals",
+    "citizens_from_json",
+    "citizens_to_json",
     "failures_by_cause",
     "forecast_from_json",
     "forecast_to_json",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TypeVar, cast
 
 from recovery.errors import StoredReportError
+from recovery.model.citizens import Citizen, Citizens
 from recovery.model.estate import DataCentreName, OfficeName, RegionName, ServiceName, UnitName
 from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
 from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, State
+from recovery.report.apps import citizen_totals, citizens_by_kind
 from recovery.report.facts import service_actuals, totals
 
 SCHEMA = "pulih/report/v1"
@@ -20,11 +22,12 @@ MAX_NUMBER = 10**12
 """Thirty thousand years in seconds; what is larger, infinite or not a number at all was not written by pulih."""
 
 _Word = TypeVar("_Word", bound=StrEnum)
+_Made = TypeVar("_Made")
 
 
 def to_json(result: RunResult) -> dict[str, object]:
     """Return the report of a run as plain values, in the order in which they are best read."""
-    return {
+    report: dict[str, object] = {
         "schema": SCHEMA,
         "run": result.run,
         "verb": result.verb,
@@ -43,6 +46,30 @@ def to_json(result: RunResult) -> dict[str, object]:
         "forecast": None if result.forecast is None else forecast_to_json(result.forecast),
         "endpoints": [outcome_to_json(outcome) for outcome in result.endpoints],
         "units": [outcome_to_json(outcome) for outcome in result.units],
+    }
+    if result.citizens is not None:
+        report["clients"] = citizens_to_json(result.citizens)
+    return report
+
+
+def citizens_to_json(citizens: Citizens) -> dict[str, object]:
+    """Return what became of the citizens' apps of a drill as plain values: figures first, then each app."""
+    return {
+        **asdict(citizen_totals(citizens)),
+        "told_at": _moment(citizens.told_at),
+        "wave": citizens.wave,
+        "wave_passed_at": _moment(citizens.passed_at),
+        "kinds": [{"kind": kind, **asdict(of_kind)} for kind, of_kind in citizens_by_kind(citizens)],
+        "each": [
+            {
+                "name": citizen.name,
+                "kind": citizen.kind,
+                "reconnected_at": _moment(citizen.reconnected_at),
+                "drafts_lost": citizen.drafts_lost,
+                "reason": citizen.reason,
+            }
+            for citizen in citizens.each
+        ],
     }
 
 
@@ -133,7 +160,35 @@ def from_json(document: object) -> RunResult:
             )
             for service in report.members("services")
         ),
-        forecast=report.forecast_or_none("forecast"),
+        forecast=report.member_or_none("forecast", _to_forecast),
+        citizens=report.member_or_none("clients", _to_citizens),
+    )
+
+
+def citizens_from_json(document: object) -> Citizens:
+    """Read what became of the citizens' apps of a drill; figures are counted again, not believed.
+
+    Raises:
+        StoredReportError: It is not that.
+    """
+    return _to_citizens(_Fields(document, "clients"))
+
+
+def _to_citizens(fields: _Fields) -> Citizens:
+    return Citizens(
+        told_at=fields.moment_or_none("told_at"),
+        wave=fields.text("wave"),
+        passed_at=fields.moment_or_none("wave_passed_at"),
+        each=tuple(
+            Citizen(
+                name=citizen.text("name"),
+                kind=citizen.text("kind"),
+                reconnected_at=citizen.moment_or_none("reconnected_at"),
+                drafts_lost=int(citizen.number("drafts_lost")),
+                reason=citizen.text("reason"),
+            )
+            for citizen in fields.members("each")
+        ),
     )
 
 
@@ -254,10 +309,9 @@ class _Fields:
         except ValueError:
             raise self._wrong(key, "one of " + ", ".join(words)) from None
 
-    def forecast_or_none(self, key: str) -> Forecast | None:
-        """Reports made before there were forecasts have no such field."""
-        value = self._values.get(key)
-        return None if value is None else _to_forecast(_Fields(value, f"{self._path}.{key}"))
+    def member_or_none(self, key: str, read: Callable[[_Fields], _Made]) -> _Made | None:
+        """What reports made before there was such a field do not have."""
+        return None if (value := self._values.get(key)) is None else read(_Fields(value, f"{self._path}.{key}"))
 
     def members(self, key: str) -> list[_Fields]:
         value = self._get(key)

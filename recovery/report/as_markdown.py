@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from recovery.model.citizens import Citizens
 from recovery.model.outcome import Outcome, RunResult, State
 from recovery.model.story import Story
 from recovery.report.advice import ADVICE, AGAIN, VERIFY_AGAIN, exit_meaning
+from recovery.report.apps import citizen_totals, citizens_by_kind
 from recovery.report.facts import by_region, failures_by_cause, service_actuals, slowest, totals
 from recovery.report.foresight import back_after, compared, told
 from recovery.report.text import counted, duration, markdown
@@ -25,6 +27,7 @@ def to_markdown(story: Story) -> str:
         _head(story),
         _totals(result),
         _services(result),
+        _citizens(result.citizens),
         _failures(result),
         _waves(story),
         _regions(result),
@@ -119,6 +122,41 @@ def _waves(story: Story) -> Iterator[str]:
 def _forecast(expected_s: float | None, actual_s: float | None) -> str:
     comparison = compared(actual_s, expected_s)
     return f"{duration(expected_s)} ({comparison})" if comparison else duration(expected_s)
+
+
+def _citizens(citizens: Citizens | None) -> Iterator[str]:
+    if citizens is None:
+        return
+    total = citizen_totals(citizens)
+    yield "## Citizens' apps"
+    yield ""
+    yield (
+        f"**{total.reconnected:,} of {counted(total.clients, 'app')}** found the services again without a reinstall, "
+        f"half of them within {duration(total.median_s)} of being told, the last after {duration(total.last_s)}. "
+        f"Drafts lost: {total.drafts_lost:,}. Before the wave {markdown(citizens.wave or '-')} had passed: "
+        f"{total.before_the_wave:,}."
+    )
+    yield ""
+    yield from _table(
+        ("Apps", "In all", "Reconnected", "Half of them after", "Last after", "Drafts lost"),
+        [
+            (
+                markdown(kind),
+                f"{of_kind.clients:,}",
+                f"{of_kind.reconnected:,}",
+                duration(of_kind.median_s),
+                duration(of_kind.last_s),
+                f"{of_kind.drafts_lost:,}",
+            )
+            for kind, of_kind in citizens_by_kind(citizens)
+        ],
+    )
+    missing = [citizen for citizen in citizens.each if citizen.reconnected_at is None]
+    if missing:
+        yield from _table(
+            ("Not reconnected", "Kind", "Reason"),
+            [(markdown(one.name), markdown(one.kind), markdown(one.reason or "-")) for one in missing[:LISTED]],
+        )
 
 
 def _failures(result: RunResult) -> Iterator[str]:

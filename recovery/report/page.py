@@ -17,6 +17,7 @@ from recovery.model.forecast import Forecast
 from recovery.model.outcome import Cause, Outcome, State
 from recovery.model.story import Story
 from recovery.report.advice import ADVICE, exit_meaning, what_next
+from recovery.report.apps import citizen_totals, citizens_by_kind
 from recovery.report.atlas import atlas, land_path
 from recovery.report.facts import ServiceActual, by_region, failures_by_cause, service_actuals, slowest, totals
 from recovery.report.foresight import back_after, compared, told, warned
@@ -27,7 +28,7 @@ from recovery.report.tree import Node, parse
 
 FOLDER = Path(__file__).parent / "page"
 
-PARTS = ("head", "next", "services", "map", "timeline", "more", "foot")
+PARTS = ("head", "next", "services", "citizens", "map", "timeline", "more", "foot")
 """The templates of the page, in the order in which they are read."""
 
 LISTED = 20
@@ -94,6 +95,8 @@ def page_parts(story: Story, *, at: datetime, is_live: bool = False, outlook: Fo
         "not_started": [outcome for outcome in everything if outcome.state is State.NOT_STARTED],
         "offices": {place.name: place for place in story.scene.offices},
         "services": list(_services(story, outlook)),
+        "citizens": None if result.citizens is None else citizen_totals(result.citizens),
+        "citizen_kinds": () if result.citizens is None else citizens_by_kind(result.citizens),
         "atlas": drawn,
         "office_counts": counted_marks(drawn.offices.values()),
         "land": land_path,

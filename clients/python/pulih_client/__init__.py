@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pulih_client.client import Client, Outcome, Poll
 from pulih_client.limits import LIMITS, Limits
-from pulih_client.manifest import Manifest, Message, Place
+from pulih_client.manifest import Manifest, Place
 from pulih_client.reasons import Reason, Refusal, RefusedError
 from pulih_client.state import BusyError, State
 
@@ -17,7 +17,6 @@ __all__ = [
     "Client",
     "Limits",
     "Manifest",
-    "Message",
     "Outcome",
     "Place",
     "Poll",

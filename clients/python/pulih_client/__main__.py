@@ -66,6 +66,7 @@ def _lines(client: Client, poll: Poll) -> list[str]:
         return [*lines, "no configuration yet"]
     how_old = age(datetime.now(UTC), client.state.seen().checked_at)
     lines.append(f"configuration {used.config_epoch} ({how_old}), app {used.minimum_version} or newer")
+    lines += [f"  {language}: {text}" for language, text in used.message.items()]
     lines += [
         f"  {name}: {place.data_centre} {place.url}" for name, places in used.services.items() for place in places
     ]

@@ -34,18 +34,6 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """What people are told, once for each id.
-
-    Attributes:
-        texts: By language.
-    """
-
-    id: str
-    texts: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a manifest says.
 
@@ -55,6 +43,7 @@ class Manifest:
         services: By service, its places, the preferred one first.
         reset: What the app is to forget.
         keep: What it is not to forget, whatever `reset` says.
+        message: What people are told when it is taken into use, by language: `id` and `en`; may be empty.
         raw: The text itself.
     """
 
@@ -63,7 +52,7 @@ class Manifest:
     services: Mapping[str, tuple[Place, ...]]
     reset: tuple[str, ...]
     keep: tuple[str, ...]
-    message: Message | None
+    message: Mapping[str, str]
     raw: str
 
     def asks_for_update_of(self, version: str) -> bool:
@@ -97,7 +86,7 @@ def read(data: bytes) -> Manifest:
         services=_services(fields.get("services")),
         reset=_names(fields.get("reset", []), "reset"),
         keep=_names(fields.get("keep", []), "keep"),
-        message=_message(fields.get("message")),
+        message=_message(fields.get("message", {})),
         raw=raw,
     )
 
@@ -149,15 +138,11 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _message(value: object) -> Message | None:
-    if value is None:
-        return None
-    fields = dict(_object(value, "message"))
-    name = fields.pop("id", None)
-    texts = {language: text for language, text in fields.items() if isinstance(text, str) and len(text) <= MAX_TEXT}
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_TEXT:
-        raise _bad("message has no id")
-    return Message(id=name, texts=texts)
+def _message(value: object) -> Mapping[str, str]:
+    texts = _object(value, "message")
+    if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in texts.values()):
+        raise _bad("message is not a text by language")
+    return cast(dict[str, str], texts)
 
 
 def _names(value: object, field: str) -> tuple[str, ...]:
