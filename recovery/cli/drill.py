@@ -141,16 +141,18 @@ def _rehearse(
     note(f"recover: from {LOST} to {TO}")
     watched = settings if drawn is None else replace(settings, observers=(drawn,))
     done = carry_out(watched, planner(LOST, TO), agree=lambda _plan, _estate: None)
-    recovered, mirrors = done.result, told_lines(done.told)
+    recovered, mirrors, verified = done.result, told_lines(done.told), None
+    can_know = done.told is not None and done.told.published is not None
     if apps is not None:
-        can_know = done.told is not None and done.told.is_done
+        apps.ended(RECONNECT_WITHIN_S if can_know else 0)
+    if recovered.exit_code != INTERRUPTED:
+        note("verify: a test transaction through every unit, from its own side")
+        verified = verify(replace(settings, report_dir=None), asked(settings.estate))
+    if apps is not None:
         if can_know:
             note("citizens' apps: each finds the services again by itself")
-        recovered = citizens.keep(settings, recovered, apps.ended(RECONNECT_WITHIN_S if can_know else 0))
-    if recovered.exit_code == INTERRUPTED:
-        return recovered, None, mirrors
-    note("verify: a test transaction through every unit, from its own side")
-    return recovered, verify(replace(settings, report_dir=None), asked(settings.estate)), mirrors
+        recovered = citizens.keep(settings, recovered, apps.found())
+    return recovered, verified, mirrors
 
 
 def _proof(verified: RunResult | None) -> Iterator[tuple[str, str]]:

@@ -67,9 +67,17 @@ class Citizens:
         """Have them lose the data centre, and try again and again from now on."""
         self._ask("lost")
 
-    def ended(self, within_s: float) -> Reconnected:
-        """Have all of them online, and return what became of each within that time."""
-        said = self._ask("ended", within_s=within_s)
+    def ended(self, within_s: float) -> None:
+        """Have all of them online; they find the services within that time or not, while others are at work."""
+        self._send("ended", within_s=within_s)
+
+    def found(self) -> Reconnected:
+        """Wait for what became of each.
+
+        Raises:
+            LabError: They have ended.
+        """
+        said = self._answers()
         return Reconnected(
             told_at=_moment(said["told_at"]),
             each=tuple(
