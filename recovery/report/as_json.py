@@ -74,9 +74,9 @@ def citizens_to_json(citizens: Citizens) -> dict[str, object]:
 
 
 def forecast_to_json(made: Forecast) -> dict[str, object]:
-    """Return a forecast as plain values; moments are seconds from the start of the run."""
+    """Return a forecast as plain values, exactly as it is; moments are seconds from the start of the run."""
     return {
-        "seconds": round(made.seconds, 3),
+        "seconds": made.seconds,
         "parallel": made.parallel,
         "steps": made.steps,
         "steps_known": made.known,
@@ -84,17 +84,17 @@ def forecast_to_json(made: Forecast) -> dict[str, object]:
             {
                 "name": wave.name,
                 "steps": wave.steps,
-                "starts_s": round(wave.starts_s, 3),
-                "ends_s": round(wave.ends_s, 3),
+                "starts_s": wave.starts_s,
+                "ends_s": wave.ends_s,
             }
             for wave in made.waves
         ],
         "services": [
             {
                 "name": service.name,
-                "ends_s": round(service.ends_s, 3),
+                "ends_s": service.ends_s,
                 "rto_s": service.rto_s,
-                "lost_s": round(service.lost_s, 3),
+                "lost_s": service.lost_s,
                 "met": service.is_met,
                 "holds_with": service.holds_with,
             }
