@@ -21,6 +21,7 @@ from recovery.model.events import (
     WaveHeld,
     WaveStarted,
 )
+from recovery.model.forecast import Forecast
 from recovery.model.outcome import State
 from recovery.report.foresight import missed
 from recovery.report.text import counted, duration, printable
@@ -88,8 +89,7 @@ class PlainProgress:
                     self._warned.add(service.name)
                     self._say(missed(service))
             if self._spoke_at is None or (now - self._spoke_at).total_seconds() >= HEARTBEAT_S:
-                left_s = None if outlook is None or so_far is None else outlook.seconds - so_far.seconds(now)
-                self._say(self._progress(wave, now, left_s))
+                self._say(self._progress(wave, now, None if so_far is None else so_far.seconds(now), outlook))
 
     def _beat(self) -> None:
         while not self._stopped.wait(HEARTBEAT_S):
@@ -136,14 +136,16 @@ class PlainProgress:
             case _:
                 return None
 
-    def _progress(self, wave: WaveTally, now: datetime, left_s: float | None) -> str:
+    def _progress(self, wave: WaveTally, now: datetime, now_s: float | None, outlook: Forecast | None) -> str:
         count = wave.count
         parts = [f"{wave.name}: {count.done} of {count.total} done"]
         if count.failed:
             parts.append(f"{count.failed} failed")
         if count.skipped:
             parts.append(f"{count.skipped} skipped")
-        parts.append(f"ETA {duration(wave.eta_s(now))}")
-        if left_s is not None:
-            parts.append(f"the whole run in {duration(left_s)}")
+        if outlook is None or now_s is None:
+            parts.append(f"ETA {duration(wave.eta_s(now))}")
+        else:
+            ends_s = next((known.ends_s for known in outlook.waves if known.name == wave.name), outlook.seconds)
+            parts += [f"ETA {duration(ends_s - now_s)}", f"the whole run in {duration(outlook.seconds - now_s)}"]
         return ", ".join(parts)
