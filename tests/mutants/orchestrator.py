@@ -243,12 +243,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        name="a run that was overtaken writes its report over that of the other",
-        file="recovery/cli/begun.py",
-        old="if not self.watch.is_overtaken():",
-        new="if True:",
-    ),
-    Mutant(
         name="a bastion's limit is not kept",
         file="recovery/slots.py",
         old='found.append((("bastion", bastion), self.limits.bastion))',

@@ -25,8 +25,9 @@ LONGEST_S = 400.0
 LOOKED_AT_TWICE = 0.15
 """In this share of histories everybody is read in the end, and a recovery more sends nothing to anybody."""
 
-READ_ON_THE_WAY = 0.1
-"""In this share of histories everybody is read before they are brought to the declaration."""
+READ_ON_THE_WAY = 0.05
+"""In this share of histories everybody is read before they are brought to the declaration; and whenever somebody runs
+what is declared and lacks the receipt, which only a close look tells."""
 
 _SILENT_S = 31.0
 """A holder that has been silent for longer than 30 s may be taken over."""
@@ -72,7 +73,7 @@ class Drama:
             if fault.site is Site.STORE_BURNED:
                 world.burn_store(fault)
         gone = world.field.gone()
-        if world.chance.random() < READ_ON_THE_WAY:
+        if world.chance.random() < READ_ON_THE_WAY or self._lacks_receipt():
             await self._command("reader on the way", Operator.read)
         if gone:
             for attempt in range(TRIES - 1):
@@ -133,6 +134,7 @@ class Drama:
         await asyncio.sleep(fault.at)
         elsewhere = world.uses_bucket and fault.how != "resume"
         second = Operator(world, world.other_machine if elsewhere else world.machine, "second")
+        second.reads_s = fault.seconds
         world.fire(fault)
         commands = {"recover": Operator.recover, "apply": Operator.apply, "resume": Operator.resume}
         second.launch(commands[fault.how](second))
@@ -291,6 +293,11 @@ class Drama:
                 self.judge.find(f"{name} is skipped and nobody that it needs is gone: {outcome.reason}")
         if operator.code != (3 if gone & set(outcomes) else 0):
             self.judge.find(f"{operator.name} exits with {operator.code} while {', '.join(sorted(gone))} is gone")
+
+    def _lacks_receipt(self) -> bool:
+        wanted = declared.bundles(declared.all_of(self.world.declaration()))
+        units = [(self.world.field.units[name], wanted[name].digest) for name in declared.names()]
+        return any(unit.current and unit.current.digest == digest and not unit.is_as(digest) for unit, digest in units)
 
     def _differs(self) -> list[str]:
         """Say what is not as declared, by a look at the disks."""

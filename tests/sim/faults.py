@@ -113,6 +113,8 @@ FULL_AT = ("room", "stage", "swapped", "receipt")
 
 DROP_AT = ("stage", "check", "validate", "swap", "reload", "probe", "receipt")
 
+_A_LEASE_S = 30.0
+
 LAST_RECORD = 40
 """A recovery of the simulated estate that meets no fault writes this many records; a test counts them."""
 
@@ -148,7 +150,7 @@ Trace = tuple[Fault, ...]
 
 
 def draw(seed: int, names: tuple[str, ...]) -> Trace:
-    """Return the trace of a seed: one to four faults, of any kinds.
+    """Return the trace of a seed: one to four faults, of any kinds, and a slow line where only that lets one be felt.
 
     Args:
         seed: Of the history.
@@ -156,7 +158,11 @@ def draw(seed: int, names: tuple[str, ...]) -> Trace:
     """
     chance = random.Random(f"trace {seed}")
     sites = chance.choices(tuple(Site), k=chance.choice((1, 1, 2, 2, 3, 4)))
-    return tuple(_fault(site, chance, names) for site in sites)
+    trace = tuple(_fault(site, chance, names) for site in sites)
+    if any(fault.site is Site.STORE_AWAY and fault.seconds > _A_LEASE_S for fault in trace):
+        slow = Fault(Site.SLOW_LINK, chance.choice(names), seconds=chance.choice((1.0, 3.0)))
+        return (*trace, slow)  # or every run would be over before its lease is
+    return trace
 
 
 def _fault(site: Site, chance: random.Random, names: tuple[str, ...]) -> Fault:
@@ -187,7 +193,8 @@ def _fault(site: Site, chance: random.Random, names: tuple[str, ...]) -> Fault:
         case Site.INTERRUPTED:
             return Fault(site, at=_record(chance), how=chance.choice(("once", "twice")))
         case Site.SECOND_OPERATOR:
-            return Fault(site, at=chance.randint(0, 20), how=chance.choice(("recover", "apply", "resume")))
+            how, seconds = chance.choice(("recover", "apply", "resume")), float(chance.choice((0, 0, 3, 8)))
+            return Fault(site, at=chance.randint(0, 20), how=how, seconds=seconds)
         case Site.MACHINE_LOST:
             return Fault(site, at=chance.randint(0, 8), seconds=chance.choice((0.5, 2.0, 5.0)))
         case Site.ENGINE_PAUSED:

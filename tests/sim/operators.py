@@ -223,11 +223,13 @@ class Operator(Orchestrator):
 
     Attributes:
         says_yes: What they answer when a wave is held.
+        reads_s: How long they read a plan before they agree to it, seconds.
     """
 
     def __init__(self, world: World, machine: Machine, name: str, *, says_yes: bool = True) -> None:
         super().__init__(world, machine, name)
         self.says_yes = says_yes
+        self.reads_s = 0.0
         self.records = 0
         self.runs = Runs(cast(Path, machine.state), self.processes)
         self.run_name: str | None = None
@@ -306,6 +308,7 @@ class Operator(Orchestrator):
             store=self.store,
             transport=self.transport,
         )
+        await asyncio.sleep(self.reads_s)
         self.wants, self.breaks_glass = scopes(plan), break_glass
         above = await self._largest_epoch(agreed, outside) if break_glass else None
         with begun(settings, outside, verb, planner, agreed, resumed=resumed, above=above) as run:
