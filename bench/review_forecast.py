@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -56,6 +57,7 @@ class Round:
         sent: Units that its deployment sent a bundle to.
         files: Differences of files that the review shows.
         took_s: How long the review took, seconds.
+        cpu_s: Seconds of CPU that it used.
         forecast_s: How long a recovery after the change takes, by the review, seconds.
         actual_s: How long it took.
         played_s: How long the plan takes when it is played with what its steps took then, seconds.
@@ -67,6 +69,7 @@ class Round:
     sent: frozenset[str]
     files: int
     took_s: float
+    cpu_s: float
     forecast_s: float
     actual_s: float
     played_s: float
@@ -87,6 +90,12 @@ def played(folder: Path, run: str) -> float:
         raise SystemExit(f"the journal of {run} tells nothing")
     takes_s = {one.name: one.seconds for one in (*told.result.endpoints, *told.result.units)}
     return play(plan, takes_s, DEFAULT_PARALLEL).waves[-1].ends_s
+
+
+def cpu_of_children() -> float:
+    """Return the seconds of CPU that commands have used which have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Repository:
@@ -141,9 +150,9 @@ def prove(units: int, folder: Path, line_ms: int) -> Round:
         repository.edit("estate/placement.yaml", f"{MOVED}: {LOST}", f"{MOVED}: {TO}")
         repository.edit(f"templates/{TEMPLATE}", OLD, NEW)
         repository.commit(f"Move {MOVED} to {TO}; give border gates two workers")
-        began = time.monotonic()
+        began, cpu_before_s = time.monotonic(), cpu_of_children()
         review = json.loads(pulih("review", "base..HEAD", *estate, "--output", "json", ends=(DIFFERENT,)))
-        took_s = time.monotonic() - began
+        took_s, cpu_s = time.monotonic() - began, cpu_of_children() - cpu_before_s
         deployed = json.loads(pulih("apply", *estate, "--output", "json", ends=(0, PARTIAL)))
         lose(folder)
         way = ("--lost", LOST, "--to", TO, "--yes")
@@ -156,6 +165,7 @@ def prove(units: int, folder: Path, line_ms: int) -> Round:
         sent=frozenset(unit["name"] for unit in deployed["units"] if unit["state"] == "verified"),
         files=len(review["files"]),
         took_s=took_s,
+        cpu_s=cpu_s,
         forecast_s=rescue["seconds"],
         actual_s=recovered["seconds"],
         played_s=played(folder, recovered["run"]),
@@ -167,13 +177,13 @@ def prove(units: int, folder: Path, line_ms: int) -> Round:
 def table(rounds: Sequence[Round]) -> Iterator[str]:
     """Return the result as the lines of a Markdown table, and what it comes to."""
     yield (
-        "| round | review took, s | units named | of them sent a bundle | others sent one | differences of files "
-        "| forecast, s | drill, s | not verified | error | played | load |"
+        "| round | review took, s | CPU, s | units named | of them sent a bundle | others sent one "
+        "| differences of files | forecast, s | drill, s | not verified | error | played | load |"
     )
-    yield "|" + "---|" * 12
+    yield "|" + "---|" * 13
     for number, one in enumerate(rounds, start=1):
         yield (
-            f"| {number} | {one.took_s:.1f} | {len(one.named)} | {len(one.named & one.sent)} "
+            f"| {number} | {one.took_s:.1f} | {one.cpu_s:.1f} | {len(one.named)} | {len(one.named & one.sent)} "
             f"| {len(one.sent - one.named)} | {one.files} | {one.forecast_s:.1f} | {one.actual_s:.1f} | {one.failed} "
             f"| {one.error:+.0%} | {one.played_s / one.actual_s - 1:+.0%} | {one.load:.0f} |"
         )
