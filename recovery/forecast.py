@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from statistics import fmean
+from statistics import median
 
 from recovery.model.estate import Estate, Link, LinkName, ServiceName, UnitName
 from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
@@ -32,8 +32,8 @@ BUNDLE_KBIT = 160
 """An ordinary bundle of 20 KiB, kilobits."""
 
 
-AVERAGED = 5
-"""Earlier runs that a duration is the mean of, at most: a run on a busy day tells little of the next."""
+TOGETHER = 5
+"""Earlier runs that a duration is the median of, at most: a run on a busy day tells little of the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def services_of(
 
 
 def observed(results: Iterable[RunResult], estate: Estate) -> History:
-    """Return what runs took, by class: of each class the runs that saw most of it, the newest of them on average.
+    """Return what runs took, by class: of each class the median of the newest runs that saw most of it.
 
     The n-th step of a class is set with the n-th of the other runs, so that what is slow in every run stays where it
     is, and what was slow once counts little. Only steps that were sent a bundle count; to find one in place takes less.
@@ -141,9 +141,9 @@ def observed(results: Iterable[RunResult], estate: Estate) -> History:
             of_most = best.setdefault(key, [seconds])
             if len(seconds) > len(of_most[0]):
                 best[key] = [seconds]
-            elif len(seconds) == len(of_most[0]) and of_most[-1] is not seconds and len(of_most) < AVERAGED:
+            elif len(seconds) == len(of_most[0]) and of_most[-1] is not seconds and len(of_most) < TOGETHER:
                 of_most.append(seconds)
-    return History(seconds={key: [fmean(nth) for nth in zip(*of_most, strict=True)] for key, of_most in best.items()})
+    return History(seconds={key: [median(nth) for nth in zip(*of_most, strict=True)] for key, of_most in best.items()})
 
 
 def class_of(step: Step) -> Class:
