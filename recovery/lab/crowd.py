@@ -1,7 +1,7 @@
 """The citizens' apps of a drill, all in one process: `python -m recovery.lab.crowd`, told what to do over its stdin.
 
 An order is one line, and so is its answer; `recovery.lab.citizens` gives them. The apps poll as the rules of
-`docs/client.md` say, with the waits made short: an hour of theirs is six seconds here.
+`docs/client.md` say, with the waits made short: an hour of theirs is nine seconds here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from recovery.lab.history import publish_last_month, turn_keys
 from recovery.lab.mirror import shown
 from recovery.model.publish import Publish
 
-_REGULAR_S = 6.0
+_REGULAR_S = 9.0
 _AT_ONCE = 8
 _PAUSE_S = 0.02
 _LOOK_S = 0.1

@@ -68,7 +68,7 @@ def test_apps_that_nobody_could_tell_are_named_and_the_drill_ends_with_3(tmp_pat
 
     thief = threading.Thread(target=lose_the_keys)
     thief.start()
-    said, report = drilled(tmp_path, "--units", "10", "--clients", "5")
+    said, report = drilled(tmp_path, "--units", "5", "--clients", "5")
     thief.join()
     assert said.returncode == 3, said.stderr
     told = report["clients"]

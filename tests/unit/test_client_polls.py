@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -249,6 +250,13 @@ def test_it_runs_without_the_rest_of_pulih(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(package)}, capture_output=True, text=True
     )
     assert (said.returncode, said.stdout.strip(), said.stderr) == (0, "", "")
+
+
+def test_its_own_package_asks_for_the_same_tuf_as_pulih() -> None:
+    home = Path(__file__).parents[2]
+    alone = tomllib.loads((home / "clients" / "python" / "pyproject.toml").read_text())["project"]["dependencies"]
+    asked = [line.split("#")[0].strip() for line in (home / "requirements.in").read_text().splitlines()]
+    assert alone == [line for line in asked if line.startswith("tuf==")]
 
 
 def run(words: list[str]) -> int:
