@@ -133,8 +133,8 @@ def _citizens(citizens: Citizens | None) -> Iterator[str]:
     yield (
         f"**{total.reconnected:,} of {counted(total.clients, 'app')}** found the services again without a reinstall, "
         f"half of them within {duration(total.median_s)} of being told, the last after {duration(total.last_s)}. "
-        f"Drafts lost: {total.drafts_lost:,}. Before the wave {markdown(citizens.wave or '-')} had passed: "
-        f"{total.before_the_wave:,}."
+        f"Drafts lost: {total.drafts_lost:,}. Reconnected before their wave ({markdown(citizens.wave or '-')}) had "
+        f"passed: {total.before_the_wave:,}."
     )
     yield ""
     yield from _table(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from recovery.model.citizens import Citizen, Citizens
 from recovery.model.estate import OfficeName
 from recovery.model.story import Scene, Story, WaveSteps
 from recovery.report.as_html import document, to_html
@@ -30,7 +31,23 @@ def whole_estate() -> Story:
     offices = tuple(replace(OFFICES[number % 5], name=OfficeName(f"o{number}")) for number in range(504))
     units = tuple(outcome(f"kantor-imigrasi-kelas-i-{n:03d}-passport", office=f"o{n % 504}") for n in range(582))
     waves = (WaveSteps(name="passport", steps=tuple(unit.name for unit in units)),)
-    return replace(every_ending(), result=run(*units), scene=Scene(title="All", offices=offices, waves=waves))
+    result = replace(run(*units), citizens=apps())
+    return replace(every_ending(), result=result, scene=Scene(title="All", offices=offices, waves=waves))
+
+
+def apps() -> Citizens:
+    """Apps of which some did not reconnect, for a reason as bad as any."""
+    each = tuple(
+        Citizen(
+            name=f"app-{number}",
+            kind="offline during the recovery" if number % 2 else "drafts in progress",
+            reconnected_at=at(12 + number / 10) if number % 5 else None,
+            drafts_lost=number % 3,
+            reason="" if number % 5 else HOSTILE,
+        )
+        for number in range(50)
+    )
+    return Citizens(told_at=at(12), wave="endpoints of border-crossing, visa, citizen-app", passed_at=at(11), each=each)
 
 
 def forecast_run() -> Story:

@@ -90,7 +90,7 @@ def test_pages_name_who_is_missing_and_say_how_many_are_back() -> None:
     told = replace(run(outcome("a")), citizens=BAD_ONES)
     written = to_markdown(Story(result=told, finished=True))
     assert "**2 of 3 apps** found the services again" in written
-    assert "Drafts lost: 2. Before the wave citizen-app had passed: 1." in written
+    assert "Drafts lost: 2. Reconnected before their wave (citizen-app) had passed: 1." in written
     assert r"| app-2 | offline | no &lt;b&gt;way&lt;/b&gt; \| there |" in written
     page = to_html(Story(result=told, finished=True))
     assert "2 of 3 apps" in page
