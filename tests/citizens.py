@@ -105,7 +105,13 @@ class Office:
     """Where keys are kept and ceremonies held."""
 
     def __init__(
-        self, folder: Path, capsys: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch, publish: str = PUBLISH
+        self,
+        folder: Path,
+        capsys: pytest.CaptureFixture[str],
+        patch: pytest.MonkeyPatch,
+        publish: str = PUBLISH,
+        *,
+        begun: bool = True,
     ) -> None:
         patch.setattr("typer.main.get_command", _command)
         patch.delenv("PULIH_STATE", raising=False)
@@ -116,6 +122,8 @@ class Office:
         self.estate = publishing_estate(folder, publish)
         self.keys = folder / "keys"
         self.mirrors = [folder / "mirrors" / name for name in ("a", "b")]
+        if not begun:
+            return
         self.ok("keys", "new", "--dir", self.keys)
         self.publish()
         self.app = App(folder / "app", (self.estate / "roots" / "1.root.json").read_bytes())

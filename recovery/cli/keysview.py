@@ -65,7 +65,7 @@ def seen(publish: Publish, found: Found, now: datetime) -> Seen:
     mirrors = {held.mirror.name: held.error or state(held, found) or "as it should be" for held in found.held}
     troubles = [f"{name}: {how}" for name, how in mirrors.items() if how != "as it should be"]
     to_do = [
-        *([] if found.fork is None else [found.fork]),
+        *filter(None, (found.split, found.fork)),
         *expiring(expires, now),
         *online_missing(publish, found.chain),
     ]

@@ -37,8 +37,7 @@ def warnings(publish: Publish, state: Path, now: datetime) -> Iterator[str]:
     folders = [places.mirror(place) for place in publish.mirrors if place.directory is not None]
     found = looking.look(chain, folders)
     published = recorded(state) if found.newest is None else found.newest.expires
-    if found.fork is not None:
-        yield found.fork
+    yield from filter(None, (found.split, found.fork))
     yield from expiring({**published, "root": found.chain.newest.expires}, now)
     yield from online_missing(publish, found.chain)
     missing = offline_missing(publish, found.chain)

@@ -33,11 +33,13 @@ from recovery.cli.output import note
 from recovery.errors import (
     BrokenRecordError,
     DeclarationError,
+    ForkError,
     HeldError,
     HostKeyError,
     LeaseLostError,
     PulihError,
     RefusedError,
+    UntrustedError,
 )
 
 ERROR = 1
@@ -73,6 +75,8 @@ _ENDINGS: Mapping[type[Exception], tuple[str, int]] = {
     RefusedError: ("refused", REFUSED),
     HostKeyError: ("not trusted", TRUST),
     BrokenRecordError: ("not trusted", TRUST),
+    ForkError: ("not trusted", TRUST),
+    UntrustedError: ("not trusted", TRUST),
 }
 
 

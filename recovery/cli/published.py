@@ -51,9 +51,9 @@ def declared_publish(folder: Path) -> Declared:
     return Declared(estate=estate, publish=estate.publish)
 
 
-def asked(found: Found, estate: Estate, publish: Publish) -> Request:
-    """Ask for what the placement leads to now."""
-    return request.of_news(found, manifest.content(estate, publish), now())
+def asked(found: Found, estate: Estate, publish: Publish, *, settle: bool = False) -> Request:
+    """Ask for what the placement leads to now; with `settle` in any case, above all that any mirror tells."""
+    return request.of_news(found, manifest.content(estate, publish), now(), settle=settle)
 
 
 def sign(asked: Request, files: Iterable[Path], passphrases: keys.Passphrases, *, practice: bool) -> list[str]:

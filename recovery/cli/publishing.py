@@ -47,6 +47,9 @@ def publish(
     finish: Annotated[
         Path | None, typer.Option("--finish", metavar="DIR", help="Publish what lies there, once enough have signed.")
     ] = None,
+    settle: Annotated[
+        bool, typer.Option("--settle", help="Mirrors tell two histories: have people sign what is right, above both.")
+    ] = False,
     key: Keys = None,
     passphrase_file: passphrases.Files = None,
     estate: options.Estate = None,
@@ -63,6 +66,8 @@ def publish(
     from recovery.publish.turn import turn
 
     _only_one({"--refresh": refresh, "--prepare": prepare, "--sign": sign, "--finish": finish})
+    if settle and (refresh or sign or finish):
+        raise PublishError("--settle makes what people sign: give it with --prepare, or with --key")
     if key and (refresh or prepare or finish):
         raise PublishError("--key signs: give it with --sign, or alone")
     told = passphrases.Passphrases(passphrase_file)
@@ -74,13 +79,15 @@ def publish(
     with turn(state):
         if asked is not None and asked.current is None:
             return _begun(asked, sound.publish)
-        found = places.found(sound.publish).one_history()
+        found = places.found(sound.publish)
+        is_above = settle or (asked is not None and asked.targets is not None)  # `left` refuses what is not
+        found = found.one_chain() if is_above else found.one_history()
         if asked is not None:
             check_still_meant(asked, sound)
         elif refresh:
             asked = Request(current=found.chain.newest)
         else:
-            asked = published.asked(found, sound.estate, sound.publish)
+            asked = published.asked(found, sound.estate, sound.publish, settle=settle)
         if prepare is not None:
             return prepared(asked, prepare, practice=sound.estate.practice)
         if finish is None and not asked.is_empty:

@@ -51,13 +51,15 @@ class Found:
         held: By mirror, in the order declared.
         newest: The content with the largest versions; None where nothing was published yet.
         highest: The largest versions; None with it.
-        fork: What two mirrors hold that can't both be true; None where all hold one history.
+        split: Which two roots of one version are there; None where all are of one chain.
+        fork: What two mirrors tell that can't both be true; None where all tell one history.
     """
 
     chain: Chain
     held: tuple[Held, ...]
     newest: Content | None
     highest: Versions | None
+    split: str | None
     fork: str | None
 
     def one_history(self) -> Found:
@@ -66,8 +68,18 @@ class Found:
         Raises:
             ForkError: They don't.
         """
-        if self.fork is not None:
-            raise ForkError(self.fork)
+        if self.split is not None or self.fork is not None:
+            raise ForkError(self.split or self.fork)
+        return self
+
+    def one_chain(self) -> Found:
+        """Return it when all roots are of one chain, whatever else is told: people are about to sign what is right.
+
+        Raises:
+            ForkError: They aren't.
+        """
+        if self.split is not None:
+            raise ForkError(self.split)
         return self
 
 
@@ -116,7 +128,8 @@ def look(chain: Chain, mirrors: Iterable[Mirror]) -> Found:
         held=held,
         newest=max((content for _, content in contents), key=_order, default=None),
         highest=_highest(content for _, content in contents),
-        fork=split or fork(contents),
+        split=split,
+        fork=fork(contents),
     )
 
 
@@ -155,22 +168,22 @@ def _longest(
     chain: Chain, mirrors: Iterable[Mirror], roots: Iterable[Mapping[int, bytes] | str]
 ) -> tuple[Chain, str | None]:
     """Follow the roots of each mirror as far as they are signed; and say where two different ones of a version are."""
-    own, source, split = chain, "the estate's `roots`", None
+    split = None
     for mirror, found in zip(mirrors, roots, strict=True):
         if isinstance(found, str):
             continue
-        reached = _followed(own, found)
-        shared = min(reached.version, chain.version)
-        for version in range(own.version + 1, shared + 1):
-            if reached.at(version) != chain.at(version):
+        own = _followed(chain.upto(1), found)
+        for version in range(2, min(own.version, chain.version) + 1):
+            if own.at(version) != chain.at(version):
                 split = (
-                    f"{source} and {mirror.name} hold two versions {version} of root.json, both signed by enough keys: "
-                    "two ceremonies were held at once, or the root keys are in other hands. Nothing was written. Find "
-                    'out which of the two is right, remove the other, and go on from there (docs/keys.md, "Two '
-                    'histories")'
+                    f"{mirror.name} holds another version {version} of root.json than the estate's `roots` or a mirror "
+                    "before it, both signed by enough keys: two ceremonies were held at once, or the root keys are in "
+                    "other hands. Nothing was written. Find out which of the two is right, remove the other, and go on "
+                    'from there (docs/keys.md, "Two histories")'
                 )
-        if reached.version > chain.version:
-            chain, source = reached, mirror.name
+                break
+        else:
+            chain = _followed(chain, found)
     return chain, split
 
 
@@ -261,6 +274,6 @@ def _signed(targets: bytes) -> bytes:
 def _fork(both: str, what: str) -> str:
     return (
         f"{both} hold {what}, signed by enough keys: two publications were signed at once, or the targets keys are in "
-        "other hands. Nothing was written. Find out which of the two is right, remove metadata/timestamp.json from the "
-        'other, and publish again: it lies above both (docs/keys.md, "Two histories")'
+        "other hands. Nothing was written. Look at both and find out which it was. Then people sign what the "
+        'declaration says, above both: pulih publish --settle --key KEY.pem … (docs/keys.md, "Two histories")'
     )

@@ -43,19 +43,20 @@ class Request:
         return (*([] if self.current is None else [self.current]), *(each.signed for each in self.roots))
 
 
-def of_news(found: Found, told: Mapping[str, object], now: datetime) -> Request:
+def of_news(found: Found, told: Mapping[str, object], now: datetime, *, settle: bool = False) -> Request:
     """Ask for what is to be told now; for nothing where what is published says the same and is good for long enough.
 
     Args:
         found: What the mirrors hold.
         told: What is to be told.
         now: The moment.
+        settle: Ask for it in any case, above all that any mirror tells.
     """
     request, newest, highest = Request(current=found.chain.newest), found.newest, found.highest
     if newest is None or highest is None:
         begun = metadata.first_version(now)
         return _asking(request, begun, Manifest(config_epoch=begun, content=told), now)
-    if newest.told.content != told:
+    if settle or newest.told.content != told:
         manifest = Manifest(config_epoch=highest.config_epoch + 1, content=told)
     elif newest.expires["targets"] - now <= metadata.LIFETIMES["targets"] / 2 or not signed_for(
         found.chain.newest, newest.targets

@@ -251,3 +251,93 @@ def test_what_is_shown_names_every_key_and_what_needs_doing(office: Office) -> N
     said = office.pulih("keys", "show", "--output", "json")
     assert said.code == 2
     assert "pulih keys change --replace snapshot" in json.loads(said.out)["to_do"][0]
+
+
+def forked(office: Office) -> None:
+    """Have two people sign two things at once: each reaches one mirror only."""
+    before = office.folder / "before"
+    shutil.copytree(office.mirrors[0], before)
+    shutil.rmtree(office.mirrors[1])
+    office.mirrors[1].write_text("not there")
+    for version in ("4.3.0", "4.4.0"):
+        estate = office.estate / "estate.yaml"
+        estate.write_text(estate.read_text().replace("4.2.0", version).replace("4.3.0", version))
+        assert office.pulih("publish", *office.signing("targets-1", "targets-2")).code == 3
+        if version == "4.3.0":
+            office.mirrors[0].rename(office.folder / "other")
+            before.rename(office.mirrors[0])
+    office.mirrors[1].unlink()
+    (office.folder / "other").rename(office.mirrors[1])
+
+
+def test_two_histories_are_refused_until_people_sign_above_both(office: Office, tmp_path: Path) -> None:
+    forked(office)
+    apps = [office.app.twin(tmp_path / name) for name in ("x", "y")]
+    read = [app.read(mirror) for app, mirror in zip(apps, office.mirrors, strict=True)]
+    assert [(told["config_epoch"], told["minimum_version"]) for told in read] == [
+        (office.epoch + 1, "4.4.0"),
+        (office.epoch + 1, "4.3.0"),
+    ]
+    for words in (["--refresh"], office.signing("targets-1", "targets-2"), ["--prepare", tmp_path / "no"]):
+        said = office.pulih("publish", *words)
+        assert said.code == 6
+        assert f"hold two versions {office.epoch + 1} of targets.json" in said.err
+        assert "pulih publish --settle" in said.err
+    office.ok("publish", "--settle", *office.signing("targets-2", "targets-3"))
+    for app in (*apps, office.app):
+        for mirror in office.mirrors:
+            told = app.read(mirror)
+            assert (told["config_epoch"], told["minimum_version"]) == (office.epoch + 2, "4.4.0")
+
+
+def test_two_histories_are_settled_by_people_elsewhere(office: Office, tmp_path: Path) -> None:
+    forked(office)
+    carried = tmp_path / "carried"
+    office.ok("publish", "--settle", "--prepare", carried)
+    office.ok("publish", "--sign", carried, *office.signing("targets-1", "targets-2"))
+    office.ok("publish", "--finish", carried)
+    assert office.told()["config_epoch"] == office.epoch + 2
+
+
+def test_two_roots_of_one_version_are_refused(office: Office) -> None:
+    before = office.folder / "before"
+    shutil.copytree(office.estate / "roots", before)
+    shutil.copytree(office.folder / "mirrors", office.folder / "mirrors-before")
+    office.ok("keys", "change", *office.signing("root-1", "root-2"))
+    shutil.rmtree(office.mirrors[0])
+    (office.folder / "mirrors-before" / "a").rename(office.mirrors[0])
+    shutil.rmtree(office.estate / "roots")
+    before.rename(office.estate / "roots")
+    aside = office.folder / "aside"
+    office.mirrors[1].rename(aside)
+    office.mirrors[1].write_text("not there")
+    people = office.signing("root-1", "root-2", "root-3", "targets-1", "targets-2", "targets-3")
+    assert office.pulih("keys", "change", "--threshold", "root=3", *people).code == 3
+    office.mirrors[1].unlink()
+    aside.rename(office.mirrors[1])
+    for words in (["publish", "--refresh"], ["publish", "--settle", *people], ["keys", "change", *people]):
+        said = office.pulih(*words)
+        assert said.code == 6
+        assert "../mirrors/b holds another version 2 of root.json" in said.err
+
+
+def test_what_a_thief_signed_far_ahead_is_named_and_left_behind(office: Office) -> None:
+    """A thief with both keys of the machine signs a version after which nothing can follow."""
+    from recovery.publish import keys, metadata
+    from recovery.publish.formats import Metadata, Timestamp
+
+    stolen = keys.read(office.folder / "online" / "timestamp-1.pem", lambda _name: ()).signer
+    path = office.mirrors[1] / "metadata" / "timestamp.json"
+    forged = Metadata[Timestamp].from_bytes(path.read_bytes())
+    forged.signed.version = (1 << 63) - 1
+    forged.sign(stolen)
+    path.write_bytes(metadata.to_bytes(forged))
+    robbed = office.app.twin(office.folder / "robbed")
+    robbed.read(office.mirrors[1])
+    said = office.ok("publish", "--refresh")
+    assert "which pulih never makes" in said.out
+    with pytest.raises(RepositoryError):
+        robbed.read(office.mirrors[1])
+    office.ok("keys", "change", "--replace", "timestamp", *office.signing("root-1", "root-2"))
+    assert robbed.read(office.mirrors[1])["config_epoch"] == office.epoch
+    assert office.told()["config_epoch"] == office.epoch
