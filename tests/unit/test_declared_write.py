@@ -16,6 +16,7 @@ from recovery.declared import load, write
 from recovery.declared.emit import scalar
 from recovery.declared.fields import BIDI_CONTROLS
 from recovery.model.estate import DataCentreName, Estate, Placement, RegionName, ServiceName
+from tests.citizens import PUBLISH, publishing_estate
 from tests.estates import sound_estate
 
 AWKWARD = (
@@ -106,6 +107,23 @@ def test_everything_optional_is_read_back_too(tmp_path: Path) -> None:
         regions=(first, *estate.regions[1:]),
     )
     assert again(full) == full
+
+
+def test_what_apps_are_told_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    declared = publishing_estate(tmp_path, PUBLISH + "  offline: /media/keys\n  reset: []\n")
+    estate = load(declared)
+    assert estate.publish is not None
+    assert (estate.publish.services, estate.publish.keep) == (
+        (ServiceName("border-crossing"), ServiceName("passport")),
+        ("drafts", "bookings", "documents"),
+    )
+    write(estate, declared)
+    assert load(declared).publish == estate.publish
+    elsewhere = tmp_path / "elsewhere" / "estate"
+    write(estate, elsewhere)
+    moved = load(elsewhere).publish
+    assert moved is not None
+    assert [place.directory for place in moved.mirrors] == [place.directory for place in estate.publish.mirrors]
 
 
 def test_a_practice_estate_is_read_back_with_staging_and_key(tmp_path: Path) -> None:
