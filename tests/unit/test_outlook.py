@@ -164,7 +164,7 @@ def test_what_more_connections_would_bring_is_said_only_when_the_whole_run_anew_
     now_s = record.waves[len(plan.endpoint_waves) - 1] - 0.001  # units in flight end before the run is resumed
     with_more = forecast(plan, estate, history, parallel=2 * PARALLEL)
     last = plan.order[-1]
-    for spare_s, holds_with in ((1, 2 * PARALLEL), (-3, 4 * PARALLEL)):
+    for spare_s, holds_with in ((1, 2 * PARALLEL), (-1, 4 * PARALLEL)):
         rto_s = int(now_s + with_more.seconds + spare_s)
         tight = replace(
             estate,
