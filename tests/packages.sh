@@ -17,6 +17,7 @@ want chromium chromium
 want ip iproute2
 want unshare util-linux
 want git git
+want softhsm2-util softhsm2
 [ -n "$missing" ] || exit 0
 command="apt-get install --no-install-recommends$missing"
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

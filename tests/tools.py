@@ -22,6 +22,7 @@ _PACKAGES = {
     "nft": "nftables",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "softhsm2-util": "softhsm2",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "unshare": "util-linux",

@@ -47,6 +47,12 @@ def new(
     key: Annotated[
         Path | None, typer.Option("--key", metavar="KEY.pem", help="Make just this one pair, encrypted.")
     ] = None,
+    of_token: Annotated[
+        str | None,
+        typer.Option(
+            "--token", metavar="hsm:ID?label=LABEL", help="Write the public half of a token's key to --key NAME.pub."
+        ),
+    ] = None,
     add: Add = None,
     prepare: Prepare = None,
     passphrase_file: passphrases.Files = None,
@@ -60,6 +66,8 @@ def new(
     """
     if sum(1 for given in (folder, key, add) if given) != 1 or (prepare is not None) is not bool(add):
         raise PublishError("say what to make: --key KEY.pem, --dir DIR, or --add ROLE=KEY.pub … with --prepare DIR")
+    if of_token is not None:
+        return _of_token(of_token, key)
     told = passphrases.Passphrases(passphrase_file)
     if key is not None:
         return _pair(key, told)
@@ -86,6 +94,17 @@ def _pair(key: Path, told: passphrases.Passphrases) -> int:
     made = keys.create(key, told.fresh(key.stem))
     say(f"{made.name}: {made.key.keyid}")
     note(f"{keys.public_file(key)} may be shown to anybody, {key} to nobody.")
+    return 0
+
+
+def _of_token(uri: str, into: Path | None) -> int:
+    from recovery.publish import keys, token
+
+    if into is None:
+        raise PublishError("--token: say where the public half goes, with --key NAME.pub")
+    found = token.public(uri)
+    keys.write_public(found, into)
+    say(f"{into.stem}: {found.keyid}")
     return 0
 
 

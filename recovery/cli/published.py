@@ -17,7 +17,7 @@ from recovery.errors import PublishError, RefusedError
 from recovery.files import read_regular
 from recovery.model.estate import Estate
 from recovery.model.publish import Publish
-from recovery.publish import keys, manifest, places, publisher, request
+from recovery.publish import keys, manifest, places, publisher, request, token
 from recovery.publish.looking import Found
 from recovery.publish.publisher import Published
 from recovery.publish.request import Request
@@ -56,23 +56,33 @@ def asked(found: Found, estate: Estate, publish: Publish, *, settle: bool = Fals
     return request.of_news(found, manifest.content(estate, publish), now(), settle=settle)
 
 
-def sign(asked: Request, files: Iterable[Path], passphrases: keys.Passphrases, *, practice: bool) -> list[str]:
+def sign(asked: Request, words: Iterable[str | Path], passphrases: keys.Passphrases, *, practice: bool) -> list[str]:
     """Sign with the keys of people, and return what was signed, by key.
+
+    Args:
+        asked: What is to be signed.
+        words: The keys: files, or `hsm:…` for those on a token.
+        passphrases: Tells them, and the PINs of tokens.
+        practice: Whether files may be used that are not encrypted.
 
     Raises:
         PublishError: A key can't be read or opened.
         RefusedError: It is not encrypted, and this is not for practice.
     """
     done: list[str] = []
-    for file in files:
-        pair = keys.read(file, passphrases)
-        if not pair.is_encrypted and not practice:
-            raise RefusedError(
-                f"{file} is not encrypted: whoever has had the file may have signed with it. Replace that key "
-                "(`pulih keys change`)"
-            )
-        names = request.sign(asked, [pair.signer])
-        done.append(f"{pair.name} signed {', '.join(names)}" if names else f"{pair.name} has nothing to sign here")
+    for word in words:
+        if isinstance(word, str) and token.is_token(word):
+            name, signer = word, token.read(word, passphrases)
+        else:
+            pair = keys.read(Path(word), passphrases)
+            if not pair.is_encrypted and not practice:
+                raise RefusedError(
+                    f"{word} is not encrypted: whoever has had the file may have signed with it. Replace that key "
+                    "(`pulih keys change`)"
+                )
+            name, signer = pair.name, pair.signer
+        names = request.sign(asked, [signer])
+        done.append(f"{name} signed {', '.join(names)}" if names else f"{name} has nothing to sign here")
     return done
 
 

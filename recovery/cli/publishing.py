@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 PARTIAL = 3
 
 Keys = Annotated[
-    list[Path] | None,
-    typer.Option("--key", metavar="KEY.pem", help="A person's key to sign with; may be repeated."),
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="KEY.pem",
+        help="A person's key to sign with, a file or hsm:ID?label=LABEL on a token; may be repeated.",
+    ),
 ]
 
 
@@ -117,7 +121,7 @@ def prepared(asked: Request, into: Path, *, practice: bool) -> int:
     return 0
 
 
-def _sign(where: Path, key: list[Path] | None, told: passphrases.Passphrases) -> int:
+def _sign(where: Path, key: list[str] | None, told: passphrases.Passphrases) -> int:
     from recovery.cli import published
     from recovery.publish import folder
     from recovery.publish.request import missing
@@ -147,7 +151,7 @@ def _begun(asked: Request, publish: Publish) -> int:
 
 
 def signed_here(
-    asked: Request, key: list[Path] | None, told: passphrases.Passphrases, *, practice: bool, elsewhere: list[str]
+    asked: Request, key: list[str] | None, told: passphrases.Passphrases, *, practice: bool, elsewhere: list[str]
 ) -> None:
     """Sign with keys that are here.
 

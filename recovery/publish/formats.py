@@ -11,16 +11,18 @@ from tuf.api.metadata import Metadata
 
 if TYPE_CHECKING:
     from securesystemslib.signer._crypto_signer import CryptoSigner
+    from securesystemslib.signer._hsm_signer import HSMSigner
     from securesystemslib.signer._key import Key, SSlibKey
     from securesystemslib.signer._signer import Signer
     from tuf.api._payload import MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
 else:
-    from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
+    from securesystemslib.signer import CryptoSigner, HSMSigner, Key, Signer, SSlibKey
     from tuf.api.metadata import MetaFile, Role, Root, Snapshot, TargetFile, Targets, Timestamp
 
 __all__ = [
     "AnySigned",
     "CryptoSigner",
+    "HSMSigner",
     "Key",
     "MetaFile",
     "Metadata",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -140,18 +141,36 @@ def read(file: Path, passphrases: Passphrases) -> Pair:
 
 
 def read_public(file: Path) -> Key:
-    """Read a public key, named after its file.
+    """Read a public key, named after its file: Ed25519, or ECDSA on P-256 or P-384 as tokens have it.
 
     Raises:
-        PublishError: It isn't there, or is no Ed25519 key.
+        PublishError: It isn't there, or is no such key.
     """
     try:
         loaded = load_pem_public_key(_content(file))
     except (ValueError, UnsupportedAlgorithm) as error:
         raise PublishError(f"{file} is no public key in PEM form") from error
-    if not isinstance(loaded, Ed25519PublicKey) or _NAME.fullmatch(file.stem) is None:
-        raise PublishError(f"{file} is no Ed25519 key with the name of one")
+    is_curve = isinstance(loaded, EllipticCurvePublicKey) and loaded.curve.name in ("secp256r1", "secp384r1")
+    if not (is_curve or isinstance(loaded, Ed25519PublicKey)) or _NAME.fullmatch(file.stem) is None:
+        raise PublishError(f"{file} is no Ed25519 or ECDSA key with the name of one")
     return named(SSlibKey.from_crypto(loaded), file.stem)
+
+
+def write_public(key: Key, file: Path) -> None:
+    """Leave the public half of a token's key in a file.
+
+    Raises:
+        PublishError: It can't be written, is there already, or hasn't the name of one.
+    """
+    if file.suffix != ".pub" or _NAME.fullmatch(file.stem) is None:
+        raise PublishError(f"{file}: a public key's file is NAME.pub, of the characters A-Z a-z 0-9 . _ -")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _write_new(file, str(key.keyval["public"]).encode(), 0o644)
+    except FileExistsError as error:
+        raise PublishError(f"{file} is there already; keys are never written over") from error
+    except OSError as error:
+        raise PublishError(f"{file} can't be written: {error.strerror}") from error
 
 
 def is_encrypted(file: Path) -> bool:
