@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +13,7 @@ from recovery.cli import options, passphrases
 from recovery.cli.context import estate_folder, now, state_folder
 from recovery.cli.output import Format, emit, note, say
 from recovery.cli.publishing import Keys, prepared, show, signed_here
-from recovery.errors import PublishError
+from recovery.errors import PublishError, PulihError
 
 if TYPE_CHECKING:
     from recovery.cli.published import Declared
@@ -170,18 +172,34 @@ def change(
     state = state_folder(sound.estate.folder)
     with turn(state):
         found = places.found(sound.publish).one_history()
-        made = _change(found, sound, replace or [], add or [], remove or [], threshold or [])
-        asked = request.of_change(found, made, now())
-        if prepare is not None:
-            return prepared(asked, prepare, practice=sound.estate.practice)
         told = passphrases.Passphrases(passphrase_file)
-        signed_here(asked, key, told, practice=sound.estate.practice, elsewhere=["pulih", "keys", "change"])
+        with _none_left_behind(sound.publish.online):
+            made = _change(found, sound, replace or [], add or [], remove or [], threshold or [])
+            asked = request.of_change(found, made, now())
+            if prepare is not None:
+                return prepared(asked, prepare, practice=sound.estate.practice)
+            signed_here(asked, key, told, practice=sound.estate.practice, elsewhere=["pulih", "keys", "change"])
         if found.newest is None:
             publisher.keep(request.extended(found.chain, asked), sound.publish.roots)
             say(f"root: {sound.publish.roots / f'{asked.standing[-1].version}.root.json'}; nothing is published yet")
             return 0
         done = published.bring(found, asked, sound.publish, state)
     return show(done, output)
+
+
+@contextmanager
+def _none_left_behind(online: Path) -> Generator[None]:
+    """Take keys away that were made for a change that came to nothing."""
+    from recovery.publish import keys, places
+
+    before = places.files_in(online)
+    try:
+        yield
+    except PulihError:
+        for file in set(places.files_in(online)).difference(before):
+            file.unlink()
+            keys.public_file(file).unlink(missing_ok=True)
+        raise
 
 
 def _change(

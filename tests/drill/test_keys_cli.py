@@ -41,6 +41,9 @@ def test_a_lost_key_of_a_person_is_replaced_and_installed_apps_follow(office: Of
 @pytest.mark.parametrize("lost", ["snapshot", "timestamp"])
 def test_a_lost_key_of_the_machine_is_replaced_and_installed_apps_follow(office: Office, lost: str) -> None:
     (office.folder / "online" / f"{lost}-1.pem").unlink()
+    refused = office.pulih("keys", "change", "--replace", lost, *office.signing("root-1"))
+    assert refused.code == 5
+    assert len(list((office.folder / "online").glob("*.pem"))) == 1  # none that counts for nothing stays behind
     said = office.pulih("publish", "--refresh")
     assert said.code == 1
     assert f"pulih keys change --replace {lost}" in said.err
