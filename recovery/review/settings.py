@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recovery.model.estate import DataCentreName, Estate, RegionName, Service, ServiceName
+from recovery.model.publish import Publish
 from recovery.report.text import duration
 
 
@@ -112,6 +113,8 @@ def setting_values(estate: Estate) -> dict[str, str]:
         "wave_pass.share": f"{passed.share:g}",
         "wave_pass.failures": str(passed.failures),
     }
+    if estate.publish is not None:
+        values |= {f"publish.{key}": value for key, value in _publish(estate.publish).items()}
     for link in estate.links.values():
         values[f"links.{link.name.value}"] = f"{link.rtt_ms} ms, {link.kbit_s} kbit/s"
     for centre in estate.data_centres:
@@ -125,6 +128,19 @@ def setting_values(estate: Estate) -> dict[str, str]:
                 f"{office.title}, {office.kind}, {office.city}, {office.time_zone}"
             )
     return values
+
+
+def _publish(publish: Publish) -> dict[str, str]:
+    """Return what citizens' apps are told, by name; where keys lie is another matter on each machine."""
+    return {
+        "service": publish.service,
+        "services": ", ".join(publish.services),
+        "mirrors": ", ".join(place.name for place in publish.mirrors),
+        "minimum_version": publish.minimum_version,
+        **{f"message.{language}": text for language, text in publish.message.items()},
+        "reset": ", ".join(publish.reset) or "nothing",
+        "keep": ", ".join(publish.keep) or "nothing",
+    }
 
 
 def _yes(value: bool) -> str:

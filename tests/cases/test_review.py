@@ -13,6 +13,7 @@ import pytest
 from recovery.declared import load
 from recovery.declared.folders import OWN_TEMPLATES
 from recovery.render import Renderer, Templates
+from tests.citizens import PUBLISH
 from tests.cli_world import pulih
 from tests.gitted import Gitted
 
@@ -160,6 +161,21 @@ def test_a_new_dependency_a_limit_and_a_lost_standby_are_told(tmp_path: Path, ca
     assert ways["before", "pdns-2", "cloud-1"]["seconds"] > 0
     assert ways["after", "pdns-2", None]["why_not"] == "cloud-1 can't take over: it has no endpoint of passport."
     assert [endpoint["change"] for endpoint in document["endpoints"]] == ["removed"]
+
+
+def test_what_citizens_apps_would_be_told_otherwise_is_told(tmp_path: Path, capsys: Capture) -> None:
+    repository = Gitted.make(tmp_path)
+    repository.edit("estate/estate.yaml", "\nlimits:", f"{PUBLISH}\nlimits:")
+    repository.commit("Tell apps")
+    document = reviewed(capsys, repository)
+    values = {one["what"]: one["after"] for one in document["settings"]}
+    assert values["publish.mirrors"] == "../mirrors/a, ../mirrors/b"
+    assert values["publish.services"] == "border-crossing, passport"
+    assert values["publish.message.en"] == "The services are back."
+    repository.edit("estate/estate.yaml", "4.2.0", "4.3.0")
+    repository.commit("Ask for a newer one")
+    document = reviewed(capsys, repository, "HEAD~1..HEAD")
+    assert document["settings"] == [{"what": "publish.minimum_version", "before": "4.2.0", "after": "4.3.0"}]
 
 
 def test_three_dots_compare_with_where_the_change_left_the_base(tmp_path: Path, capsys: Capture) -> None:
