@@ -16,7 +16,7 @@ from recovery.files import UnfitFileError, read_regular
 from recovery.publish.formats import Metadata, Snapshot, Targets, Timestamp
 from recovery.publish.manifest import MAX_BYTES, TARGET
 from recovery.publish.mirrors import Mirror, MirrorError
-from recovery.publish.trust import MAX_METADATA_BYTES, TIMESTAMP, Chain, Content, Versions, fitting, read
+from recovery.publish.trust import MAX_METADATA_BYTES, MAX_VERSION, TIMESTAMP, Chain, Content, Versions, fitting, read
 
 MAX_ROOTS = 1024
 """More roots than a ceremony a week makes in twenty years."""
@@ -145,7 +145,7 @@ def _highest(contents: Iterable[Content]) -> Versions | None:
         timestamp=max(each.timestamp for each in versions),
         snapshot=max(each.snapshot for each in versions),
         targets=max(each.targets for each in versions),
-        config_epoch=max(each.config_epoch for each in versions),
+        config_epoch=max((each.config_epoch for each in versions if each.config_epoch <= MAX_VERSION), default=0),
     )
 
 
@@ -258,7 +258,7 @@ def fork(contents: Iterable[tuple[str, Content]]) -> str | None:
         if earlier.versions.targets == later.versions.targets:
             if _signed(earlier.targets) != _signed(later.targets):
                 return _fork(both, f"two versions {later.versions.targets} of targets.json")
-        elif earlier.versions.config_epoch > later.versions.config_epoch:
+        elif later.versions.config_epoch < earlier.versions.config_epoch <= MAX_VERSION:
             return _fork(both, "a config_epoch that shrinks from one version of targets.json to the next")
         elif earlier.versions.config_epoch == later.versions.config_epoch and earlier.told != later.told:
             return _fork(both, f"two manifests of the config_epoch {later.versions.config_epoch}")

@@ -57,7 +57,9 @@ def of_news(found: Found, told: Mapping[str, object], now: datetime, *, settle: 
         begun = metadata.first_version(now)
         return _asking(request, begun, Manifest(config_epoch=begun, content=told), now)
     if settle or newest.told.content != told:
-        manifest = Manifest(config_epoch=highest.config_epoch + 1, content=told)
+        # 0 where there are only a thief's, which leave no room above: apps take a lower one once the keys are others.
+        epoch = highest.config_epoch + 1 if highest.config_epoch else metadata.first_version(now)
+        manifest = Manifest(config_epoch=epoch, content=told)
     elif newest.expires["targets"] - now <= metadata.LIFETIMES["targets"] / 2 or not signed_for(
         found.chain.newest, newest.targets
     ):
