@@ -58,7 +58,7 @@ app = typer.Typer(
         "Environment: PULIH_ESTATE folder of the estate; PULIH_STATE folder of runs and leases; PULIH_SSH_KEY private "
         "key that may log in (else the SSH agent); PULIH_LEASES where leases are, over what the estate says; "
         "PULIH_WEBHOOK and PULIH_WEBHOOK_SECRET told of a run's start, hold and end; PULIH_METRICS file for a node's "
-        "metrics; NO_COLOR."
+        "metrics; PULIH_PASSPHRASE_FILE passphrases of keys that sign, PYKCS11LIB library of their token; NO_COLOR."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,
