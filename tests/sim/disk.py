@@ -200,6 +200,16 @@ class _Open:
         self.disk, self.path, self.file = disk, path, file
 
     def write(self, data: bytes) -> int:
+        """Write all, as a buffered stream does by its flush.
+
+        Raises:
+            OSError: There is no room for all.
+        """
+        if self.take(data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return len(data)
+
+    def take(self, data: bytes) -> int:
         _check()
         assert self.file is not None
         return self.disk.write(self.path, self.file, data)
@@ -235,7 +245,7 @@ class _Os:
         return _Open(path.disk, str(path), None if is_folder else path.file(make=bool(flags & os.O_CREAT)))
 
     def write(self, descriptor: _Open, data: bytes) -> int:
-        return descriptor.write(data)
+        return descriptor.take(data)
 
     def fstat(self, descriptor: _Open) -> SimpleNamespace:
         _check()

@@ -47,11 +47,13 @@ class Holding:
     Attributes:
         now: What stands there, by scope.
         heard: The true moment at which a holder was last written there, by its id.
+        taken_from: Ids of holders from whom somebody has taken a scope, though he may have got no further.
     """
 
     def __init__(self, clock: Callable[[], float], find: Callable[[str], None]) -> None:
         self.now: dict[str, Held] = {}
         self.heard: dict[str, float] = {}
+        self.taken_from: set[str] = set()
         self._clock, self._find = clock, find
         self._processes: dict[int, Orchestrator] = {}
 
@@ -81,6 +83,7 @@ class Holding:
         if written.number <= before.number:
             self._find(f"epoch {written.number} was written over {before.number} for {scope}")
         if not before.released:
+            self.taken_from.add(before.holder)
             self._takes_over(scope, before, written)
 
     def _takes_over(self, scope: str, before: Held, written: Held) -> None:

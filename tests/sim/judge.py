@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from recovery.cli.watch import HELD
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Move, Plan, Step
 from tests.sim import declared
@@ -320,6 +321,7 @@ class Judge:
 
     def ends(self, part: Part, result: RunResult, retold: RunResult | None, report: bytes | None) -> None:
         """A run has ended by itself; what it says, its journal and its report must be the same."""
-        if part.overtaken_at is None:
+        gave_way = result.exit_code == HELD and part.holder in self.holding.taken_from
+        if part.overtaken_at is None and not gave_way:
             for sentence in faults_of(part, result, retold, report):
                 self.find(sentence)
