@@ -165,12 +165,15 @@ class Shell:
             self._loop.add_reader(descriptor, self._on_output, descriptor)
 
     def hang_up(self) -> None:
-        """The connection is gone: close the shell's stdin, stdout and stderr, and let it go on."""
+        """The connection is gone: close the shell's stdin, stdout and stderr, and let it go on.
+
+        stdin last: its end is what wakes a reader, who must not find the others still open.
+        """
         self._channel = None
         self._unsent.clear()
-        self._close_stdin()
         for descriptor in tuple(self._outputs):
             self._close_output(descriptor)
+        self._close_stdin()
 
     def _write(self) -> None:
         try:
