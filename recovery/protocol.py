@@ -150,7 +150,7 @@ class Answers:
         """Return the error for a line that has no place here."""
         return BadAnswerError(
             self.unit,
-            f"at step `{self.step}` it answered `{f'{word} {rest}'.strip()[:120]}`, which is not of protocol v1"
+            f"at step `{self.step}` it answered `{_shown(f'{word} {rest}')}`, which is not of protocol v1"
             f"{await self._said()}",
         )
 
@@ -218,3 +218,8 @@ def _matching(pattern: re.Pattern[str], value: str) -> str:
     if pattern.fullmatch(value) is None:
         raise ValueError("not what the applier writes")
     return value
+
+
+def _shown(line: str) -> str:
+    """Return the beginning of a line as it stands in an error; of what lines may hold only a tab is not printable."""
+    return line.strip()[:120].replace("\t", r"\t")

@@ -288,7 +288,7 @@ def test_a_killed_engine_is_one_failed_stack_and_what_it_did_is_adopted(practice
     [
         (["--region", "jawa-barta"], 1, "did you mean jawa-barat?"),
         (["--estate", str(ROOT / "infra" / "estate")], 5, "is illustrative"),
-        (["--estate", "/nowhere"], 1, "/nowhere/estate.yaml:1: (file): the file is missing"),
+        (["--estate", "/nowhere"], 1, "there is no estate in /nowhere: name its folder"),
     ],
 )
 def test_what_can_not_be_deployed_is_said_before_an_engine_starts(

@@ -50,6 +50,7 @@ SICK = {
     "endless line": Garbage(script="exec tr '\\0' x </dev/zero", said="more than 4096 bytes"),
     "endless lines": Garbage(script="while :; do echo at stage; done", said="more than 2000 lines"),
     "endless complaint": Garbage(script="exec cat /dev/zero >&2", cause=Cause.TIMEOUT, said="nothing happened"),
+    "tabs": Garbage(script="printf 'a\\tb\\n'", said="a\\tb"),
     "escapes": Garbage(script="printf '\\033[2J\\033]0;owned\\007\\n'", said="\\x1b[2J\\x1b]0;owned\\x07"),
     "another language": Garbage(script="printf 'HTTP/1.1 400 Bad Request\\r\\n\\r\\n'", said="HTTP/1.1 400"),
     "nothing": Garbage(script="exit 0", said="without saying how"),

@@ -65,7 +65,7 @@ def test_a_run_records_its_forecast_before_it_begins_and_its_report_sets_it_besi
     assert "by earlier runs on this estate; it took " in (tmp_path / "report" / "report.md").read_text()
     page = (tmp_path / "report" / "report.html").read_text()
     assert "by earlier runs on this estate; it took " in page
-    assert pulih(capsys, "report", "--estate", estate, "--report-dir", tmp_path / "again").code == 0
+    assert pulih(capsys, "report", report["run"], "--estate", estate, "--report-dir", tmp_path / "again").code == 0
     for name in ("report.html", "report.md", "report.json"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "report" / name).read_bytes()
 
