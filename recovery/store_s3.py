@@ -95,7 +95,7 @@ class S3Store:
 
         with self._translated(f"read {name} in"):
             try:
-                answer = self._client.get_object(Bucket=self.bucket.name, Key=self._key(name))
+                answer = self._client.get_object(Bucket=self.bucket.name, Key=self.bucket.key(name))
             except ClientError as error:
                 if _code(error) == "NoSuchKey":
                     return None
@@ -138,17 +138,14 @@ class S3Store:
             StoreError: The store can't be used.
         """
         found: list[str] = []
-        options: dict[str, object] = {"Bucket": self.bucket.name, "Prefix": self._key(prefix)}
+        options: dict[str, object] = {"Bucket": self.bucket.name, "Prefix": self.bucket.key(prefix)}
         while True:
             with self._translated(f"list {prefix} in"):
                 answer = self._client.list_objects_v2(**options)
-            found += [str(entry["Key"])[len(self._key("")) :] for entry in answer.get("Contents", ())]
+            found += [str(entry["Key"])[len(self.bucket.key("")) :] for entry in answer.get("Contents", ())]
             if not answer.get("IsTruncated"):
                 return sorted(found)
             options["ContinuationToken"] = answer["NextContinuationToken"]
-
-    def _key(self, name: str) -> str:
-        return f"{self.bucket.prefix}/{name}" if self.bucket.prefix else name
 
     def _write(self, name: str, content: bytes, over: str | None) -> str | PulihError:
         """Write under the condition; return the version, or why there may be none.
@@ -163,7 +160,7 @@ class S3Store:
             with self._translated(f"write {name} to"):
                 answer = self._client.put_object(
                     Bucket=self.bucket.name,
-                    Key=self._key(name),
+                    Key=self.bucket.key(name),
                     Body=content,
                     ContentType="application/json",
                     **condition,

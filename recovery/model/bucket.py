@@ -64,6 +64,10 @@ class Bucket:
         """The endpoint's IP address; None where a name stands for it, or Amazon's own is meant."""
         return None if self.endpoint is None else _address(urlsplit(self.endpoint).hostname or "")
 
+    def key(self, name: str) -> str:
+        """Return the key of a file in the folder."""
+        return f"{self.prefix}/{name}" if self.prefix else name
+
     def __str__(self) -> str:
         place = f"s3://{self.name}/{self.prefix}".rstrip("/")
         return place if self.endpoint is None else f"{place} at {self.endpoint}"

@@ -48,7 +48,7 @@ class BucketMirror:
         """
         with self._translated(f"read {path} in"):
             try:
-                answer = self._client.get_object(Bucket=self._bucket.name, Key=self._key(path))
+                answer = self._client.get_object(Bucket=self._bucket.name, Key=self._bucket.key(path))
             except Exception as error:
                 if is_missing(error):
                     return None
@@ -67,14 +67,11 @@ class BucketMirror:
         with self._translated(f"write {path} to"):
             self._client.put_object(
                 Bucket=self._bucket.name,
-                Key=self._key(path),
+                Key=self._bucket.key(path),
                 Body=content,
                 ContentType="application/json",
                 CacheControl=FRESH if path == TIMESTAMP else FOR_EVER,
             )
-
-    def _key(self, path: str) -> str:
-        return f"{self._bucket.prefix}/{path}" if self._bucket.prefix else path
 
     @contextmanager
     def _translated(self, doing: str) -> Generator[None]:

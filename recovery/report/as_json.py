@@ -80,15 +80,7 @@ def forecast_to_json(made: Forecast) -> dict[str, object]:
         "parallel": made.parallel,
         "steps": made.steps,
         "steps_known": made.known,
-        "waves": [
-            {
-                "name": wave.name,
-                "steps": wave.steps,
-                "starts_s": wave.starts_s,
-                "ends_s": wave.ends_s,
-            }
-            for wave in made.waves
-        ],
+        "waves": [asdict(wave) for wave in made.waves],
         "services": [
             {
                 "name": service.name,

@@ -296,4 +296,17 @@ MUTANTS = (
         old="            sent = True\n",
         new="            sent = False\n",
     ),
+    Mutant(
+        name="a writer whose store has long not heard of it goes on",
+        file="recovery/lease.py",
+        old="< TIME_TO_LIVE * 2 / 3",
+        new="< TIME_TO_LIVE * 4",
+    ),
+    Mutant(
+        name="a plan is carried out though the declaration has moved since",
+        file="recovery/cli/begun.py",
+        old="        agreed = _as_it_is_now(outside, agreed, planner)\n",
+        new="",
+        tests=("tests/unit/test_cli_running.py::test_an_estate_changed_while_somebody_was_asked_is_planned_again",),
+    ),
 )
