@@ -20,15 +20,19 @@ from recovery.errors import BrokenRecordError, LabError, PlanError, PulihError, 
 from recovery.journal import FIRST, Journal, read
 from recovery.lab import manage
 from recovery.lease import Holder
+from recovery.model.citizens import Citizen, Citizens
 from recovery.model.estate import DataCentreName, OfficeName, RegionName, ServiceName, UnitName
+from recovery.model.forecast import Forecast, ServiceForecast, WaveForecast
 from recovery.model.outcome import Cause, Outcome, RunResult, ServiceTarget, State
-from recovery.model.story import Story
+from recovery.model.story import OfficePlace, Scene, Story, WaveSteps
 from recovery.plan import recovery
 from recovery.plan import to_json as plan_to_json
 from recovery.protocol import parse_receipt
-from recovery.report import from_json, to_json, to_markdown
+from recovery.report import citizens_to_json, forecast_to_json, from_json, to_json, to_markdown
+from recovery.report.as_html import to_html
+from recovery.report.as_junit import to_junit
 from recovery.report.text import json_text, printable
-from recovery.retold import story
+from recovery.retold import scene_to_json, story
 from tests.estates import write_files
 from tests.hostile.property import Property, shown
 from tests.hostile.readers import a_folder, sound
@@ -106,9 +110,47 @@ RESULT = RunResult(
 )
 
 
-def _told(result: RunResult) -> None:
+SCENE = scene_to_json(
+    Scene(
+        title="Small estate",
+        offices=(
+            OfficePlace(
+                name=OfficeName("airport"),
+                title="Airport",
+                city="Jakarta",
+                time_zone="Asia/Jakarta",
+                region=RegionName("west"),
+                is_abroad=False,
+            ),
+        ),
+        waves=(WaveSteps(name="passport", steps=(UnitName("airport-passport"),)),),
+    )
+)
+FORECAST = forecast_to_json(
+    Forecast(
+        waves=(WaveForecast(name="passport", steps=1, starts_s=0.0, ends_s=70.0),),
+        services=(ServiceForecast(name=ServiceName("passport"), ends_s=70.0, rto_s=60, holds_with=8),),
+        parallel=4,
+        known=1,
+        steps=1,
+    )
+)
+CITIZENS = citizens_to_json(
+    Citizens(
+        told_at=AT,
+        wave="passport",
+        passed_at=None,
+        each=(Citizen(name="app-1", kind="offline", reconnected_at=None, drafts_lost=1, reason="no answer"),),
+    )
+)
+
+
+def _told(whole: Story) -> None:
+    result = whole.result
     shown(json_text(to_json(result)))
-    shown(to_markdown(Story(result=result, finished=True)))
+    shown(to_junit(result))
+    for text in (to_markdown(whole), to_html(whole)):
+        shown(text)
     for line, _ in summary_lines(result):
         shown(line)
         assert "\n" not in line
@@ -120,7 +162,7 @@ def _report(document: Any) -> None:
     except PulihError as error:
         shown(printable(str(error)))
     else:
-        _told(result)
+        _told(Story(result=result, finished=True))
 
 
 def _journal(content: bytes) -> None:
@@ -132,7 +174,7 @@ def _journal(content: bytes) -> None:
         except BrokenRecordError:
             return
         if told is not None:
-            _told(told.result)
+            _told(told)
 
 
 def chained(records: list[tuple[str, str, Any]]) -> bytes:
@@ -148,14 +190,28 @@ def chained(records: list[tuple[str, str, Any]]) -> bytes:
     return "".join(lines).encode("utf-8", "surrogatepass")
 
 
+UNDER_WAY: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("wave-started", {"wave": "passport"}),
+    ("unit-started", {"name": "airport-passport"}),
+    ("unit-retried", {"name": "airport-passport", "attempt": 1, "reason": "nobody listens"}),
+    ("wave-held", {"wave": "passport", "reason": "1 of 1 failed", "went_on": True}),
+    ("wave-finished", {"wave": "passport", "passed": False}),
+)
+"""What happens between a run's beginning and its end."""
+
+
 @cache
 def honest_journal() -> bytes:
     """Return a journal as pulih writes it."""
     with a_folder() as name:
         journal = Journal(Path(name) / "journal.jsonl")
-        journal.append("run-started", AT, {"epoch": 1, "holder": "h", "report": to_json(RESULT)})
+        journal.append("forecast", AT, FORECAST)
+        journal.append("run-started", AT, {"epoch": 1, "holder": "h", "report": to_json(RESULT), "scene": SCENE})
+        for kind, data in UNDER_WAY:
+            journal.append(kind, AT, data)
         journal.append("unit-finished", AT, to_json(RESULT)["units"][0])  # type: ignore[index]
         journal.append("run-finished", AT, {"exit_code": 3, "seconds": 5.0, "not_started": None})
+        journal.append("clients-reconnected", AT, CITIZENS)
         journal.close()
         return (Path(name) / "journal.jsonl").read_bytes()
 
@@ -165,18 +221,23 @@ records = st.tuples(
     moments,
     st.sampled_from(["run-started", "unit-finished", "run-finished", "other"]),
     st.one_of(
-        damaged({"epoch": 1, "holder": "h", "report": to_json(RESULT)}),
+        damaged({"epoch": 1, "holder": "h", "report": to_json(RESULT), "scene": SCENE}),
         damaged(to_json(RESULT)["units"][0]),  # type: ignore[index]
         damaged({"exit_code": 3, "seconds": 5.0, "not_started": {"cause": "timeout", "reason": "r"}}),
     ),
 )
+said_of_it = st.sampled_from([("forecast", FORECAST), ("clients-reconnected", CITIZENS), *UNDER_WAY]).flatmap(
+    lambda drawn: st.tuples(st.just(AT.isoformat()), st.just(drawn[0]), damaged(drawn[1]))
+)
 first_record = st.tuples(
-    st.just(AT.isoformat()), st.just("run-started"), st.just({"epoch": 1, "report": to_json(RESULT)})
+    st.just(AT.isoformat()), st.just("run-started"), st.just({"epoch": 1, "report": to_json(RESULT), "scene": SCENE})
 )
 hostile_journals = st.one_of(
     damaged_bytes(honest_journal()),
     st.lists(records, max_size=3).map(chained),
-    st.tuples(first_record, st.lists(records, max_size=3)).map(lambda drawn: chained([drawn[0], *drawn[1]])),
+    st.tuples(first_record, st.lists(records | said_of_it, max_size=4)).map(
+        lambda drawn: chained([drawn[0], *drawn[1]])
+    ),
 )
 
 
