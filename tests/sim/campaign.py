@@ -52,7 +52,6 @@ def replay(seed: int) -> History:
 
 def block(first: int, end: int) -> Tally:
     """Play the seeds from `first` up to `end`."""
-    gc.freeze()  # what all histories share is never rubbish
     tally = Tally()
     for seed in range(first, end):
         history = replay(seed)
@@ -66,7 +65,7 @@ def block(first: int, end: int) -> Tally:
 def blocks(seeds: int) -> Iterator[Tally]:
     """Play seeds on several processes; yields each block as it is through."""
     parts = [(first, min(first + _BLOCK, seeds)) for first in range(0, seeds, _BLOCK)]
-    with multiprocessing.Pool(PROCESSES) as pool:
+    with multiprocessing.Pool(PROCESSES, initializer=gc.freeze) as pool:  # what all histories share is never rubbish
         yield from pool.imap(_block, parts)
 
 

@@ -29,6 +29,9 @@ READ_ON_THE_WAY = 0.05
 """In this share of histories everybody is read before they are brought to the declaration; and whenever somebody runs
 what is declared and lacks the receipt, which only a close look tells."""
 
+ANOTHER_RUN = "20240619T000000Z-recover-000000"
+"""Of somebody who got no further than to its plan."""
+
 _SILENT_S = 31.0
 """A holder that has been silent for longer than 30 s may be taken over."""
 
@@ -42,7 +45,7 @@ class Drama:
 
     def __init__(self, world: World) -> None:
         self.world, self.judge = world, world.judge
-        self.first = Operator(world, world.machine, "first", says_yes=world.chance.random() < 0.7)
+        self.first = Operator(world, world.machine, "first", says_yes=world.chance.random() < 0.5)
         self._acts: list[asyncio.Task[None]] = []
         for machine in (world.machine, world.other_machine):
             machine.disk.on_record = self._on_record
@@ -136,8 +139,9 @@ class Drama:
         second = Operator(world, world.other_machine if elsewhere else world.machine, "second")
         second.reads_s = fault.seconds
         world.fire(fault)
-        commands = {"recover": Operator.recover, "apply": Operator.apply, "resume": Operator.resume}
-        second.launch(commands[fault.how](second))
+        second.is_bold = fault.how == "break-glass"
+        commands = {"apply": Operator.apply, "resume": Operator.resume}
+        second.launch(commands.get(fault.how, Operator.recover)(second))
 
     async def _engine(self, fault: Fault) -> None:
         world = self.world
@@ -254,10 +258,15 @@ class Drama:
             operator.part.stops_from = self.world.seconds()
 
     async def _overtake(self, run: str, fault: Fault) -> None:
-        """Somebody resumes the run of a process that has been silent; it wakes up while they are at work, or after."""
+        """Somebody resumes the run of a process that has been silent; it wakes up while they are at work, or after.
+
+        Or they don't name it: they begin a run, or resume another one that was left behind, and must be refused.
+        """
         await asyncio.sleep(_SILENT_S)
         taker = Operator(self.world, self.world.machine, "taker")
-        taker.launch(taker.resume(run))
+        if fault.how == "another":
+            taker.leave_run(ANOTHER_RUN)
+        taker.launch(taker.recover() if fault.how == "recover" else taker.resume(ANOTHER_RUN if fault.how else run))
         await asyncio.sleep(fault.seconds / 4)
         self.first.go_on()
 

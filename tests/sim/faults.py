@@ -158,11 +158,24 @@ def draw(seed: int, names: tuple[str, ...]) -> Trace:
     """
     chance = random.Random(f"trace {seed}")
     sites = chance.choices(tuple(Site), k=chance.choice((1, 1, 2, 2, 3, 4)))
-    trace = tuple(_fault(site, chance, names) for site in sites)
+    trace = tuple(fault for site in sites for fault in _faults(site, chance, names))
     if any(fault.site is Site.STORE_AWAY and fault.seconds > _A_LEASE_S for fault in trace):
         slow = Fault(Site.SLOW_LINK, chance.choice(names), seconds=chance.choice((1.0, 3.0)))
         return (*trace, slow)  # or every run would be over before its lease is
     return trace
+
+
+def _faults(site: Site, chance: random.Random, names: tuple[str, ...]) -> list[Fault]:
+    """Return a fault; a unit whose probe fails is now and then not alone, so that waves are held."""
+    fault = _fault(site, chance, names)
+    if site is not Site.PROBE_FAILS or chance.random() < 0.5:
+        return [fault]
+    return [Fault(site, name) for name in names if _beside(name) == _beside(fault.who)]
+
+
+def _beside(name: str) -> str:
+    """Return what the units of a service have in common, and the endpoints of a data centre."""
+    return name.removeprefix("office-").lstrip("0123456789") if name.startswith("office-") else "endpoint"
 
 
 def _fault(site: Site, chance: random.Random, names: tuple[str, ...]) -> Fault:
@@ -187,13 +200,16 @@ def _fault(site: Site, chance: random.Random, names: tuple[str, ...]) -> Fault:
         case Site.STORE_AWAY:
             return Fault(site, at=chance.randint(1, 14), seconds=float(chance.choice((1, 12, 45))))
         case Site.PAUSED | Site.OVERTAKEN:
-            return Fault(site, at=_record(chance), seconds=float(chance.choice((4, 12, 40, 70))))
+            at, seconds = _record(chance), float(chance.choice((4, 12, 40, 70)))
+            how = chance.choice(("", "", "recover", "another")) if site is Site.OVERTAKEN else ""
+            return Fault(site, at=at, how=how, seconds=seconds)
         case Site.CLOCK_JUMPS:
             return Fault(site, at=_record(chance), seconds=float(chance.choice((-3600, -40, -5, 5, 40, 3600))))
         case Site.INTERRUPTED:
             return Fault(site, at=_record(chance), how=chance.choice(("once", "twice")))
         case Site.SECOND_OPERATOR:
-            how, seconds = chance.choice(("recover", "apply", "resume")), float(chance.choice((0, 0, 3, 8)))
+            how = chance.choice(("recover", "apply", "resume", "break-glass"))
+            seconds = float(chance.choice((0, 0, 3, 8)))
             return Fault(site, at=chance.randint(0, 20), how=how, seconds=seconds)
         case Site.MACHINE_LOST:
             return Fault(site, at=chance.randint(0, 8), seconds=chance.choice((0.5, 2.0, 5.0)))

@@ -23,6 +23,7 @@ from recovery.journal import read
 from recovery.model.estate import Estate
 from recovery.model.outcome import RunResult
 from recovery.model.plan import Move, Plan, Wave
+from recovery.plan import to_json
 from recovery.processes import Process as Identity
 from recovery.retold import story
 from recovery.runs import Runs
@@ -224,12 +225,14 @@ class Operator(Orchestrator):
     Attributes:
         says_yes: What they answer when a wave is held.
         reads_s: How long they read a plan before they agree to it, seconds.
+        is_bold: Whether they break the glass although nobody has told them that anything is lost.
     """
 
     def __init__(self, world: World, machine: Machine, name: str, *, says_yes: bool = True) -> None:
         super().__init__(world, machine, name)
         self.says_yes = says_yes
         self.reads_s = 0.0
+        self.is_bold = False
         self.records = 0
         self.runs = Runs(cast(Path, machine.state), self.processes)
         self.run_name: str | None = None
@@ -279,12 +282,17 @@ class Operator(Orchestrator):
     def must_break_glass(self) -> bool:
         """Whether leases are lost, or a machine that held some, which whoever sits there has been told."""
         lost = {Site.STORE_BURNED, Site.MACHINE_LOST}
-        return any(fault.site in lost for fault in self.world.trace) and self.world.field.is_calm
+        return self.is_bold or (self.world.field.is_calm and any(fault.site in lost for fault in self.world.trace))
 
     def is_unfinished(self) -> str | None:
-        """Return the newest recovery on this machine that did not end well."""
-        unfinished = (name for name in self.runs.names() if "-recover-" in name and name not in self.world.recovered)
-        return next(unfinished, None)
+        """Return the newest recovery on this machine that has begun and did not end well."""
+        names = (name for name in self.runs.names() if "-recover-" in name and name not in self.world.recovered)
+        return next((name for name in names if name not in self.world.left), None)
+
+    def leave_run(self, name: str) -> None:
+        """Leave a run behind that has a plan and did nothing."""
+        self.world.left.add(name)
+        self.runs.create(name, to_json(_planned(self._read(), declared.LOST)[0]))
 
     async def _carry_out(
         self,

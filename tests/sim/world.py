@@ -65,6 +65,7 @@ class World:
         uses_bucket: Whether the leases are in a bucket rather than on the machine.
         processes: Every orchestrator that was ever started.
         recovered: Names of the runs that have ended with 0.
+        left: Names of the runs that got no further than to their plan.
         fired: How often each fault has struck.
         told: What happened, for whoever replays the history.
     """
@@ -86,6 +87,7 @@ class World:
         )
         self.processes: list[Orchestrator] = []
         self.recovered: set[str] = set()
+        self.left: set[str] = set()
         self._store_calls = 0
         self._away_until = 0.0
         first = SimFile(
