@@ -8,9 +8,9 @@ SEEDS ?= 10000
 INPUTS ?= 100000
 TIMES ?= 3
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup drill engine policy test fast check sim mutants chaos hostile format lock clean help
+.PHONY: setup drill engine policy test tools fast check sim mutants chaos hostile format lock clean help
 help:
 	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
 	@echo 'make test                           every check and every test; installs what they need'
@@ -70,11 +70,13 @@ hostile: .venv/.installed-dev
 	@$(BIN)/python -m tests.hostile --inputs $(INPUTS)
 
 test: .venv/.installed-dev
+	@$(MAKE) --no-print-directory --jobs=2 check tools
+	@$(PYTEST) tests
+
+tools: .venv/.installed-dev
 	@sh tests/packages.sh
-	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory engine >/dev/null || echo 'without the engine: its tests are skipped, and fail in CI' >&2
 	@$(MAKE) --no-print-directory policy || echo 'without the policy pack: its tests are skipped, and fail in CI' >&2
-	@$(PYTEST) tests
 
 docs/cli.md: .venv/.installed-dev recovery/cli/*.py
 	@$(BIN)/python -m typer recovery.cli.main utils docs --name pulih --title 'pulih: every command' --output $@

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.ground import Ground
+from tests.chaos.ground import settled
 from tests.chaos.kinds import KINDS
 from tests.chaos.trial import play
 
@@ -28,8 +28,7 @@ def main() -> int:
     units = unmet = 0
     began = time.monotonic()
     print("| fault | times | units | lost |\n|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory(prefix="pulih-chaos-") as folder, Ground(Path(folder) / "ground") as ground:
-        ground.settle()
+    with tempfile.TemporaryDirectory(prefix="pulih-chaos-") as folder, settled(Path(folder) / "ground") as ground:
         for kind in kinds:
             try:
                 told = [play(ground, kind) for _ in range(options.times)]

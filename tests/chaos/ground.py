@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -251,6 +252,14 @@ class Ground:
             ),
             regions=tuple(replace(region, offices=tuple(map(office, region.offices))) for region in estate.regions),
         )
+
+
+@contextmanager
+def settled(folder: Path) -> Generator[Ground]:
+    """Lend an estate that is as declared."""
+    with Ground(folder) as ground:
+        ground.settle()
+        yield ground
 
 
 def _six_units(example: Estate) -> Estate:

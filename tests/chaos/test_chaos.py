@@ -1,46 +1,34 @@
-"""Every kind of fault once, on real sshd, dash and busybox: nothing is lost."""
+"""Faults of units, bastions and lines, on real sshd, dash and busybox: nothing is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 
 import pytest
 
 from recovery.model.estate import UnitName
 from tests.chaos import looking
-from tests.chaos.ground import BEHIND, DIRECT, Ground
-from tests.chaos.kinds import KINDS
+from tests.chaos.ground import BEHIND, DIRECT, Ground, settled
+from tests.chaos.kinds import DAILY, KINDS, OF_HOSTS, OF_OPERATORS
 from tests.chaos.looking import Before, Losses
-from tests.chaos.trial import Kind, Trial, play
+from tests.chaos.trial import Kind, Told, Trial, play
 from tests.ssh.talking import once
 
 GATE = UnitName("harbour-border-crossing")
-GROUNDS = 2
-"""Estates at once: kinds take turns on each, one estate a worker."""
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with Ground(tmp_path_factory.mktemp("chaos") / "ground") as ground:
-        ground.settle()
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Generator[Ground]:
+    with settled(tmp_path_factory.mktemp("chaos") / "ground") as ground:
         yield ground
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, id=kind.name, marks=pytest.mark.xdist_group(f"chaos-{number % GROUNDS}"))
-        for number, kind in enumerate(KINDS)
-    ],
-)
+@pytest.mark.parametrize("kind", OF_HOSTS, ids=lambda kind: kind.name)
 def test_nothing_is_lost(ground: Ground, kind: Kind) -> None:
-    told = play(ground, kind)
-    assert told.lost == {}
-    assert told.units == 6
+    assert play(ground, kind) == Told(units=6, lost={})
 
 
-@pytest.mark.xdist_group("chaos-0")
 @pytest.mark.parametrize(("name", "shell"), [(BEHIND, "dash"), (DIRECT, "busybox")])
 def test_the_shell_behind_sshd_is_the_one_that_is_meant(ground: Ground, name: UnitName, shell: str) -> None:
     answer = once(ground.servers.key_file, ground.servers.target(name), "exec /bin/sh -c 'readlink /proc/$$/exe'")
@@ -48,7 +36,6 @@ def test_the_shell_behind_sshd_is_the_one_that_is_meant(ground: Ground, name: Un
     assert answer.endswith(f"/{shell}")
 
 
-@pytest.mark.xdist_group("chaos-0")
 def test_what_is_lost_is_seen(ground: Ground) -> None:
     """A gateway with another configuration, a damaged release, a receipt that is gone."""
     undo: list[Callable[[], object]] = []
@@ -110,3 +97,4 @@ def test_a_unit_that_a_report_or_a_journal_leaves_out_is_lost() -> None:
 
 def test_kinds_have_names_of_their_own() -> None:
     assert len({kind.name for kind in KINDS}) == len(KINDS)
+    assert len(OF_HOSTS) + len(OF_OPERATORS) == len(DAILY) == len(KINDS) - 25

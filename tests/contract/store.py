@@ -19,7 +19,7 @@ import pytest
 
 from recovery.store import ConflictError, Store
 
-WRITERS = 16
+WRITERS = 8
 NAME = "leases/jakarta.json"
 
 
@@ -102,7 +102,7 @@ def test_names_are_those_of_the_prefix_in_order(stores: Stores) -> None:
     assert store.names("none/") == []
 
 
-def test_of_sixteen_who_make_a_document_at_once_one_wins(stores: Stores) -> None:
+def test_of_eight_who_make_a_document_at_once_one_wins(stores: Stores) -> None:
     won = stores.race([partial(wins, stores.open(), f"writer {number}".encode(), None) for number in range(WRITERS)])
     assert won.count(True) == 1
     found = stores.open().get(NAME)
@@ -110,7 +110,7 @@ def test_of_sixteen_who_make_a_document_at_once_one_wins(stores: Stores) -> None
     assert found.content == f"writer {won.index(True)}".encode()
 
 
-def test_of_sixteen_who_write_over_a_version_at_once_one_wins(stores: Stores) -> None:
+def test_of_eight_who_write_over_a_version_at_once_one_wins(stores: Stores) -> None:
     over = stores.open().put(NAME, b"nobody", over=None)
     won = stores.race([partial(wins, stores.open(), f"writer {number}".encode(), over) for number in range(WRITERS)])
     assert won.count(True) == 1

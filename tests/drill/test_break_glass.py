@@ -16,10 +16,10 @@ from tests.drill.watching import pulih, roots
 
 def test_a_store_that_lost_count_is_refused_by_every_unit_until_the_glass_is_broken(tmp_path: Path) -> None:
     home = tmp_path / "lab"
-    lab.up(10, home)
+    lab.up(4, home)
     try:
         estate = str(home / "estate")
-        for _ in range(3):
+        for _ in range(2):
             assert pulih("apply", "--estate", estate).returncode == 0
         shutil.rmtree(home / ".pulih")
         refused = pulih("apply", "--estate", estate)
@@ -29,10 +29,10 @@ def test_a_store_that_lost_count_is_refused_by_every_unit_until_the_glass_is_bro
         shutil.rmtree(home / ".pulih")
         broken = pulih("apply", "--break-glass", "--estate", estate)
         assert broken.returncode == 0, broken.stderr
-        assert "break-glass: epoch 4, above the 3 that units report" in broken.stderr
+        assert "break-glass: epoch 3, above the 2 that units report" in broken.stderr
         journal = next((home / ".pulih" / "runs").glob("*/journal.jsonl")).read_text()
         assert '"kind":"break-glass"' in journal
-        assert all((root / "epoch").read_text().startswith("4 ") for root in roots(home).values())
+        assert all((root / "epoch").read_text().startswith("3 ") for root in roots(home).values())
     finally:
         lab.down(home)
 
@@ -56,7 +56,7 @@ class LostMachine:
 
 def test_leases_of_a_run_whose_machine_is_lost_are_taken_over_once_the_glass_is_broken(tmp_path: Path) -> None:
     home = tmp_path / "lab"
-    lab.up(10, home)
+    lab.up(4, home)
     try:
         words = ("recover", "--lost", "pdns-2", "--yes", "--estate", str(home / "estate"))
         lost = LostMachine(silent_s=20)

@@ -9,13 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from recovery.lab.app import Kind
 from tests.drill.watching import pulih
 from tests.labs import processes
-
-pytestmark = pytest.mark.xdist_group("citizens")
 
 
 def drilled(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,12 @@ import pytest
 from recovery import lab
 from tests.drill.watching import PULIH, Witness, begin, finished, pulih, roots, wait_for
 
-UNITS = 60
+UNITS, FEW = 60, 20
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A lab of sixty units that has just lost pdns-2."""
-    folder = tmp_path / "lab"
-    lab.up(UNITS, folder)
+@contextmanager
+def after_a_loss(folder: Path, units: int) -> Generator[Path]:
+    lab.up(units, folder)
     try:
         applied = pulih("apply", "--estate", str(folder / "estate"))
         assert applied.returncode == 0, applied.stderr
@@ -32,29 +31,43 @@ def home(tmp_path: Path) -> Iterator[Path]:
         lab.down(folder)
 
 
+@pytest.fixture
+def many(tmp_path: Path) -> Generator[Path]:
+    """A lab of sixty units that has just lost pdns-2."""
+    with after_a_loss(tmp_path / "lab", UNITS) as folder:
+        yield folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Generator[Path]:
+    """A lab of a few units that has just lost pdns-2."""
+    with after_a_loss(tmp_path / "lab", FEW) as folder:
+        yield folder
+
+
 def receipts(folder: Path) -> dict[str, bytes]:
     return {name: (root / "receipt.json").read_bytes() for name, root in roots(folder).items()}
 
 
 @pytest.mark.parametrize("killed_after", [5, 15, 30, 45])
-def test_a_killed_recovery_is_resumed_and_no_unit_is_mixed_or_done_twice(home: Path, killed_after: int) -> None:
-    estate = str(home / "estate")
-    before = {path.name for path in (home / ".pulih" / "runs").iterdir()}
-    with Witness(roots(home)) as witness:
+def test_a_killed_recovery_is_resumed_and_no_unit_is_mixed_or_done_twice(many: Path, killed_after: int) -> None:
+    estate = str(many / "estate")
+    before = {path.name for path in (many / ".pulih" / "runs").iterdir()}
+    with Witness(roots(many)) as witness:
         recover = begin("recover", "--lost", "pdns-2", "--yes", "--parallel", "8", "--estate", estate)
-        run = wait_for(home, before, killed_after, recover)
+        run = wait_for(many, before, killed_after, recover)
         os.kill(recover.pid, signal.SIGKILL)
         recover.communicate()
-        done = finished(home, run)
+        done = finished(many, run)
         assert killed_after <= len(done) < UNITS
         time.sleep(0.5)  # the appliers that the kill left behind come to their end
-        written = receipts(home)
+        written = receipts(many)
         resumed = pulih("resume", "--estate", estate, "--output", "json")
     assert resumed.returncode == 0, resumed.stderr
     report = json.loads(resumed.stdout)
     assert report["run"] == run
     assert (report["totals"]["verified"], report["totals"]["units"]) == (UNITS, UNITS)
-    after = receipts(home)
+    after = receipts(many)
     assert [name for name in done if after[name] != written[name]] == []
     assert witness.looks > 3
     assert witness.mixtures == []
@@ -100,22 +113,22 @@ def test_ctrl_c_lets_units_in_flight_finish_and_resume_goes_on(home: Path) -> No
     assert resumed.returncode == 0, resumed.stderr
 
 
-def test_cancel_stops_a_running_recovery(home: Path) -> None:
-    estate = str(home / "estate")
-    before = {path.name for path in (home / ".pulih" / "runs").iterdir()}
+def test_cancel_stops_a_running_recovery(many: Path) -> None:
+    estate = str(many / "estate")
+    before = {path.name for path in (many / ".pulih" / "runs").iterdir()}
     recover = begin("recover", "--lost", "pdns-2", "--yes", "--parallel", "2", "--estate", estate)
-    run = wait_for(home, before, 5, recover)
+    run = wait_for(many, before, 5, recover)
     cancelled = pulih("cancel", run, "--estate", estate)
     out, _ = recover.communicate(timeout=120)
     assert (cancelled.returncode, recover.returncode) == (0, 130), out
     assert "placement" in cancelled.stdout
 
 
-def test_a_second_operator_is_told_who_holds_what(home: Path) -> None:
-    estate = str(home / "estate")
-    before = {path.name for path in (home / ".pulih" / "runs").iterdir()}
+def test_a_second_operator_is_told_who_holds_what(many: Path) -> None:
+    estate = str(many / "estate")
+    before = {path.name for path in (many / ".pulih" / "runs").iterdir()}
     recover = begin("recover", "--lost", "pdns-2", "--yes", "--parallel", "2", "--estate", estate)
-    run = wait_for(home, before, 2, recover)
+    run = wait_for(many, before, 2, recover)
     second = pulih("apply", "--estate", estate)
     assert second.returncode == 4
     assert run in second.stderr
@@ -147,7 +160,7 @@ def test_a_stopped_writer_is_taken_over_and_refused_when_it_wakes(home: Path) ->
     assert told.returncode == 0, told.stderr
     stored = json.loads((home / ".pulih" / "runs" / run / "report.json").read_text())
     for report in (json.loads(told.stdout), stored):
-        assert (report["exit_code"], report["totals"]["verified"]) == (0, UNITS)
+        assert (report["exit_code"], report["totals"]["verified"]) == (0, FEW)
 
 
 def test_an_estate_that_moved_by_one_byte_refuses_the_run_and_an_edited_journal_is_found(home: Path) -> None:
@@ -184,13 +197,13 @@ def test_a_plan_whose_waves_were_edited_is_refused(home: Path) -> None:
     assert "its waves would not be what is carried out" in refused.stderr
 
 
-def test_a_hang_up_does_not_stop_a_run_that_was_started_with_nohup(home: Path) -> None:
-    before = {path.name for path in (home / ".pulih" / "runs").iterdir()}
-    verb = ["recover", "--lost", "pdns-2", "--yes", "--parallel", "4", "--estate", str(home / "estate")]
+def test_a_hang_up_does_not_stop_a_run_that_was_started_with_nohup(many: Path) -> None:
+    before = {path.name for path in (many / ".pulih" / "runs").iterdir()}
+    verb = ["recover", "--lost", "pdns-2", "--yes", "--parallel", "4", "--estate", str(many / "estate")]
     recover = subprocess.Popen(
         ["nohup", *PULIH, *verb], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
     )
-    wait_for(home, before, 5, recover)
+    wait_for(many, before, 5, recover)
     recover.send_signal(signal.SIGHUP)
     out, _ = recover.communicate(timeout=180)
     assert recover.returncode == 0, out

@@ -15,7 +15,7 @@ from tests.drill.model import Operator
 from tests.drill.watching import Witness, roots
 from tests.engine.practice import REGIONS, Practice
 
-SEEDS = int(os.environ.get("PULIH_MODEL_SEEDS", "2"))
+SEEDS = int(os.environ.get("PULIH_MODEL_SEEDS", "1"))
 UNITS = 6
 STEPS = 10
 

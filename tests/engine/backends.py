@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import count
 
 import boto3
-import pytest
 from moto.server import ThreadedMotoServer
 from mypy_boto3_s3 import S3Client
 
 from tests.engine.practice import Practice
 
 _NUMBERS = count(1)
+BACKENDS = ("folder", "bucket")
 LOGIN = {"AWS_ACCESS_KEY_ID": "practice", "AWS_SECRET_ACCESS_KEY": "secret-of-practice"}
 
 
@@ -60,14 +60,9 @@ def bucket() -> Generator[Bucket]:
         server.stop()
 
 
-def on_both(group: str) -> list[object]:
-    """Return a fixture's parameters: the tests that share it run once on each backend, in a process of their own."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(f"{group}-{name}")) for name in ("folder", "bucket")]
-
-
 @contextmanager
 def in_backend(name: str, practice: Practice) -> Generator[Practice]:
-    """Lend a practice whose state is where one of `on_both` says."""
+    """Lend a practice whose state is where one of `BACKENDS` says."""
     if name == "folder":
         yield practice
         return

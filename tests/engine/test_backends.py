@@ -13,7 +13,6 @@ from recovery.lab.sickness import How
 from tests.engine.backends import Bucket, bucket
 from tests.engine.practice import Practice
 
-pytestmark = pytest.mark.xdist_group("engine-backends")
 REGION = "jawa-barat"
 
 

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import pytest
-
 from infra.declaration import ROOT
 from recovery.model.estate import Login
 from tests.engine.engines import environment, need_engine
@@ -22,7 +20,6 @@ from tests.keys import new_key
 from tests.ssh.sshd import SshServers
 from tests.tools import need
 
-pytestmark = pytest.mark.xdist_group("engine-hooks")
 CANARY = "canary-a1b2c3d4"
 
 

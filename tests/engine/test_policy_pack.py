@@ -14,7 +14,6 @@ from tests.engine.practice import Practice, Said, copy_of_the_project
 from tests.gitted import Gitted
 from tests.tools import without
 
-pytestmark = pytest.mark.xdist_group("engine-policy")
 PACK = ROOT / "infra" / "policy"
 
 _BARE = "import pulumi\nfrom pulumi_command import remote\n"

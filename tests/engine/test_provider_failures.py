@@ -20,7 +20,6 @@ from recovery.processes import LinuxProcesses
 from recovery.store import FileStore
 from tests.engine.practice import Practice
 
-pytestmark = pytest.mark.xdist_group("engine-failures")
 REGION = "jawa-barat"
 
 

@@ -16,14 +16,14 @@ import pytest
 from recovery import declared, lab
 from recovery.lab.sickness import How
 from tests.drill.watching import Witness
-from tests.engine.backends import in_backend, on_both
+from tests.engine.backends import BACKENDS, in_backend
 from tests.engine.engines import children, is_gone
 from tests.engine.practice import Practice
 
 REGION = "jawa-barat"
 
 
-@pytest.fixture(scope="module", params=on_both("engine-life"))
+@pytest.fixture(scope="module", params=BACKENDS)
 def practice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
     """A lab with one region deployed."""
     made = Practice.begin(tmp_path_factory.mktemp("life"))

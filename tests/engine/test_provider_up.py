@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from infra.declaration import ROOT
-from tests.engine.backends import in_backend, on_both
+from tests.engine.backends import BACKENDS, in_backend
 from tests.engine.practice import Practice
 
 REGION = "jawa-barat"
 
 
-@pytest.fixture(scope="module", params=on_both("engine-up"))
+@pytest.fixture(scope="module", params=BACKENDS)
 def practice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
     """A lab whose data centre and one region are deployed; tests share it and leave it as declared."""
     made = Practice.begin(tmp_path_factory.mktemp("up"))

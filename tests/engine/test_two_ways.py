@@ -15,8 +15,6 @@ from recovery.model.estate import RegionName
 from tests.drill.watching import Witness
 from tests.engine.practice import REGIONS, Practice
 
-pytestmark = pytest.mark.xdist_group("engine-two-ways")
-
 
 @pytest.fixture
 def practice(tmp_path: Path) -> Generator[Practice]:

@@ -22,8 +22,6 @@ from recovery.lab.sickness import How
 from tests.engine.engines import children
 from tests.engine.practice import REGIONS, Practice
 
-pytestmark = pytest.mark.xdist_group("engine-up-all")
-
 
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
