@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from types import ModuleType
+
+import pytest
+
 from tests.chaos import engine, hosts, lines, operators, orchestrator
 
 KINDS = (*orchestrator.KINDS, *operators.KINDS, *hosts.KINDS, *lines.KINDS, *engine.KINDS)
 
-_LEFT_TO_MAKE_CHAOS = frozenset(
+_DAILY = frozenset(
     {
-        "orchestrator: kill -9 after `break-glass`",
-        "orchestrator: kill -9 after `run-started`",
-        "orchestrator: kill -9 after `wave-started`",
-        "orchestrator: kill -9 after `unit-finished`",
-        "orchestrator: kill -9 after `unit-finished` no. 6",
-        "orchestrator: kill -9 after `placement-written`",
-        "orchestrator: kill -9 after `wave-finished` no. 3",
-        "orchestrator: kill -9 after `unit-retried`",
-        "orchestrator: kill -9 after `wave-held`",
-        "orchestrator: kill -9 after `run-finished`",
-        "orchestrator: SIGHUP while units are at work",
-        "unit: kill -9 of the applier at `lock`",
-        "unit: kill -9 of the applier at `check`",
-        "unit: kill -9 of the applier at `validate`",
-        "unit: kill -9 of the applier at `reload`",
-        "unit: kill -9 of the applier at `probe`",
-        "unit: rebooted at `validate`",
-        "unit: rebooted at `receipt`",
-        "unit: disk read-only",
-        "line to a unit: latency of 100 ms each way",
-        "line to a bastion: 30 KB a second",
-        "line to a unit: reset when it connects",
-        "line to a bastion: reset within the bundle",
-        "line to a bastion: black hole",
-        "line to a unit: half-open within the bundle",
+        "orchestrator: kill -9 before `run-started`",
+        "orchestrator: kill -9 after `unit-started`",
+        "orchestrator: kill -9 after `placement-intended`",
+        "orchestrator: kill -9 before `unit-finished` no. 6",
+        "orchestrator: the journal's last line torn",
+        "orchestrator: SIGTERM while units are at work",
+        "operators: two at the same moment",
+        "orchestrator: SIGSTOP, taken over, SIGCONT",
+        "state: its disk full",
+        "unit: kill -9 of the applier at `stage`",
+        "unit: kill -9 of the applier at `swap`",
+        "unit: kill -9 of the applier at `receipt`",
+        "bastion: kill -9 of its sshd",
+        "unit: rebooted at `reload`",
+        "unit: its clock in 1970, or 2038",
+        "unit: disk fills up behind the swap",
+        "unit: out of inodes",
+        "line to a unit: 30 KB a second",
+        "line to a bastion: reset when it connects",
+        "line to a unit: reset within the bundle",
+        "line to a unit: black hole",
+        "line to a bastion: half-open within the bundle",
+        "engine: an update while a run is at work",
+        "engine: kill -9 in the middle of an update",
     }
 )
-"""Each differs from one of the others by the place alone, and the simulation strikes at every place."""
+"""What `make test` meets; the others differ from one of these by the place, and `make chaos` meets them all."""
 
-DAILY = tuple(kind for kind in KINDS if kind.name not in _LEFT_TO_MAKE_CHAOS)
-"""Those that `make test` meets; `make chaos` meets all."""
 
-OF_HOSTS = tuple(kind for kind in DAILY if kind in (*hosts.KINDS, *lines.KINDS))
-OF_OPERATORS = tuple(kind for kind in DAILY if kind not in OF_HOSTS)
-"""The two halves of them, for two processes with an estate each."""
+def params(modules: Iterable[ModuleType]) -> list[object]:
+    """Return the kinds of some modules as parameters of a test."""
+    return [
+        pytest.param(kind, id=kind.name, marks=() if kind.name in _DAILY else pytest.mark.thorough)
+        for module in modules
+        for kind in module.KINDS
+    ]
+
+
+OF_HOSTS = params((hosts, lines))
+OF_OPERATORS = params((orchestrator, operators, engine))
+"""The two halves, for two processes with an estate each."""

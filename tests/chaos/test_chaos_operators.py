@@ -17,6 +17,6 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Generator[Ground]:
         yield ground
 
 
-@pytest.mark.parametrize("kind", OF_OPERATORS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", OF_OPERATORS)
 def test_nothing_is_lost(ground: Ground, kind: Kind) -> None:
     assert play(ground, kind) == Told(units=6, lost={})

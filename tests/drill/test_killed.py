@@ -49,7 +49,10 @@ def receipts(folder: Path) -> dict[str, bytes]:
     return {name: (root / "receipt.json").read_bytes() for name, root in roots(folder).items()}
 
 
-@pytest.mark.parametrize("killed_after", [5, 15, 30, 45])
+_ELSEWHERE = [pytest.param(after, marks=pytest.mark.thorough) for after in (15, 30)]
+
+
+@pytest.mark.parametrize("killed_after", [5, *_ELSEWHERE, 45])
 def test_a_killed_recovery_is_resumed_and_no_unit_is_mixed_or_done_twice(many: Path, killed_after: int) -> None:
     estate = str(many / "estate")
     before = {path.name for path in (many / ".pulih" / "runs").iterdir()}

@@ -34,7 +34,13 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
         made.end()
 
 
-@pytest.mark.parametrize(("how", "cause"), [(How.VALIDATE_FAILS, "validate-failed"), (How.WRONG_HOST_KEY, "host-key")])
+_SICK = [
+    pytest.param(How.VALIDATE_FAILS, "validate-failed", marks=pytest.mark.thorough),
+    (How.WRONG_HOST_KEY, "host-key"),
+]
+
+
+@pytest.mark.parametrize(("how", "cause"), _SICK)
 def test_a_failed_unit_is_named_with_its_cause_and_the_others_go_on(practice: Practice, how: How, cause: str) -> None:
     sick, *well = sorted(practice.units(REGION))
     assert len(well) >= 3

@@ -239,7 +239,7 @@ def at_work(practice: Practice) -> Generator[tuple[subprocess.Popen[str], str]]:
         lab.heal_unit(practice.home, sick)
 
 
-@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("twice", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_an_interrupted_run_stops_cleanly_and_says_so(practice: Practice, twice: bool) -> None:
     with at_work(practice) as (process, sick):
         process.send_signal(signal.SIGINT)

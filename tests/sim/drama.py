@@ -32,6 +32,9 @@ what is declared and lacks the receipt, which only a close look tells."""
 ANOTHER_RUN = "20240619T000000Z-recover-000000"
 """Of somebody who got no further than to its plan."""
 
+_CUT_OFF_WITHIN_S = 0.1
+"""So long may it take in virtual time until a process that was interrupted twice has ended; a unit takes longer."""
+
 _SILENT_S = 31.0
 """A holder that has been silent for longer than 30 s may be taken over."""
 
@@ -245,13 +248,22 @@ class Drama:
                 self._is_to_stop(operator)
                 operator.interrupt()
                 if fault.how == "twice":
-                    later(0.3, lambda: operator.interrupt and operator.interrupt())
+                    later(0.2, lambda: self._cut_off(operator))
             case Site.CANCELLED if operator.run_name is not None:
                 world.fire(fault)
                 operator.runs.request_cancel(operator.run_name)
                 self._is_to_stop(operator)
             case _:
                 pass
+
+    def _cut_off(self, operator: Operator) -> None:
+        if operator.interrupt is not None:
+            operator.interrupt()
+            later(_CUT_OFF_WITHIN_S, lambda: self._check_cut_off(operator))
+
+    def _check_cut_off(self, operator: Operator) -> None:
+        if not operator.is_stopped and not operator.ended.done():
+            self.judge.find(f"{operator.name} was interrupted twice and is still at work")
 
     def _is_to_stop(self, operator: Operator) -> None:
         if operator.part is not None and operator.part.stops_from is None:

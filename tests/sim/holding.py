@@ -102,6 +102,8 @@ class Holding:
             keeper = self._processes.get(held.pid)
             if held.released or keeper is None or keeper is besides:
                 continue
+            if "-up-" in held.run and (besides.machine.now() - held.heartbeat).total_seconds() > SILENT_S:
+                continue  # an engine that has fallen silent has no run to resume
             if not (keeper.is_dead and keeper.machine is besides.machine):
                 return True
         return False

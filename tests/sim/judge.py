@@ -56,7 +56,7 @@ class Judge:
         self._allowed: dict[str, set[str]] = {}
         self._swapped: dict[str, tuple[int, float]] = {}
         self._region = {str(unit.name): region.name for region, _, unit in declared.estate().places()}
-        self._ends = {end.name: end for end in declared.estate().endpoint.values()}
+        self._ends = {str(end.name): end for end in declared.estate().endpoint.values()}
 
     def find(self, sentence: str) -> None:
         """Write down a promise that was broken."""
@@ -157,6 +157,10 @@ class Judge:
             return
         if part.has_journal and name not in part.intents:
             self.find(f"{name} was visited before the journal of {part.who} said so")
+        scope = self._region[name] if name in self._region else self._ends[name].data_centre
+        held = self.holding.now.get(scope)
+        if part.overtaken_at is None and (held is None or held.holder != part.holder):
+            self.find(f"{part.who} brings {name} something and does not hold {scope}")
         wanted = declared.bundles(declared.all_of(self.now_declared())).get(name)
         if part.overtaken_at is None and (wanted is None or wanted.digest != digest):
             self.find(f"{name} was brought what is not declared now")
@@ -186,8 +190,9 @@ class Judge:
         elif kind == "unit-finished":
             part.outcomes[data["name"]] = data["state"]
             self._result(part, data)
-        elif kind == "wave-held" and not data["went_on"]:
-            part.stops_from = -1.0
+        elif kind == "wave-held":
+            part.held.discard(data["wave"])
+            part.stops_from = part.stops_from if data["went_on"] else -1.0
         elif kind == "placement-intended":
             part.placement_intended = True
 
@@ -307,6 +312,11 @@ class Judge:
                 if is_at_work(part) and self.holding.silent_s(part.holder) <= SILENT_S:
                     self.find(f"{taker.who} and {part.who} both hold {', '.join(sorted(part.scopes & taker.scopes))}")
 
+    def reports_as(self, part: Part) -> None:
+        """A process that can ask the store leaves a report."""
+        if part.overtaken_at is not None:
+            self.find(f"{part.who} leaves a report although it was overtaken")
+
     def loses_power(self, part: Part, journal: SimFile | None) -> None:
         """The machine of a run has lost its power; look at what its journal still says."""
         kinds = [json.loads(line)["kind"] for line in (journal.content if journal else b"").splitlines(True)[:-1]]
@@ -321,6 +331,8 @@ class Judge:
 
     def ends(self, part: Part, result: RunResult, retold: RunResult | None, report: bytes | None) -> None:
         """A run has ended by itself; what it says, its journal and its report must be the same."""
+        if part.held:
+            self.find(f"{part.who} was held at {', '.join(part.held)}, and its journal does not say so")
         gave_way = result.exit_code == HELD and part.holder in self.holding.taken_from
         if part.overtaken_at is None and not gave_way:
             for sentence in faults_of(part, result, retold, report):

@@ -371,8 +371,9 @@ class Operator(Orchestrator):
         self.world.say(f"{self.name} moves {', '.join(move.service for move in moves)}")
 
     async def _go_on(self, wave: Wave, reason: str) -> bool:
-        if self.part is not None and self.says_yes:
-            self.part.waved_on |= set(wave.services)
+        if self.part is not None:
+            self.part.held.add(wave.name)
+            self.part.waved_on |= set(wave.services) if self.says_yes else set()
         self.world.say(f"{self.name}: held, says {'yes' if self.says_yes else 'no'}: {reason}")
         return self.says_yes
 

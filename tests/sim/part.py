@@ -35,6 +35,7 @@ class Part:
         began: When each unit was begun.
         misled: Units whose last answer was not their own, by mode.
         rest_of: Services whose canaries are through, so that the rest of their wave has begun.
+        held: Waves at which somebody was asked whether to go on, and of which the journal does not say so yet.
     """
 
     who: str
@@ -57,6 +58,7 @@ class Part:
     began: dict[str, float] = field(default_factory=dict[str, float])
     misled: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     rest_of: set[str] = field(default_factory=set[str])
+    held: set[str] = field(default_factory=set[str])
     placement_intended: bool = False
     is_over: bool = False
 

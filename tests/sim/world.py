@@ -17,6 +17,7 @@ from tests.sim.disk import SimDisk, SimFile
 from tests.sim.faults import STORE, Fault, Site, Trace
 from tests.sim.field import Field
 from tests.sim.judge import Judge
+from tests.sim.loop import this_process
 
 if TYPE_CHECKING:
     from tests.sim.operators import Orchestrator
@@ -81,7 +82,7 @@ class World:
         self.bucket.befalls = self._at_store
         self.judge = Judge(self.seconds, self.declaration)
         self.bucket.on_write = self._on_lease
-        self.machine.disk.on_replace = self.other_machine.disk.on_replace = self._on_lease
+        self.machine.disk.on_replace = self.other_machine.disk.on_replace = self._on_replace
         self.uses_bucket = self.chance.random() < 0.5 or any(
             fault.site in (*STORE, Site.MACHINE_LOST) for fault in trace
         )
@@ -156,6 +157,13 @@ class World:
         for name in [name for name in self.machine.disk.files if "/leases/" in name]:
             del self.machine.disk.files[name]
         self.machine.disk.names_changed()
+
+    def _on_replace(self, name: str, content: bytes) -> None:
+        self._on_lease(name, content)
+        if name.endswith("/report.json") and not set(STORE) & set(self.fired):
+            writers = [process for process in self.processes if process is this_process()]
+            for part in [writer.part for writer in writers if writer.part is not None]:
+                self.judge.reports_as(part)
 
     def _on_lease(self, name: str, content: bytes) -> None:
         folder, _, file = name.rpartition("/")

@@ -125,10 +125,12 @@ def test_a_journal_without_an_end_is_exit_6_and_names_the_file(capsys: Capture, 
     run = tmp_path / ".pulih" / "runs" / RESULT.run
     run.mkdir(parents=True)
     (run / "plan.json").write_text("{}")
-    (run / "journal.jsonl").write_bytes(honest_journal() + b'{"number":' + b"1" * (journal.MAX_LINE_BYTES + 1))
+    honest = honest_journal()
+    (run / "journal.jsonl").write_bytes(honest + b'{"number":' + b"1" * (journal.MAX_LINE_BYTES + 1))
     said = pulih(capsys, "runs", "--estate", tmp_path / "estate")
     assert said.code == 6
-    assert f"{run / 'journal.jsonl'}:4: this journal was edited: a line of " in said.err
+    line = honest.count(b"\n") + 1
+    assert f"{run / 'journal.jsonl'}:{line}: this journal was edited: a line of " in said.err
 
 
 def test_a_key_file_that_is_none(tmp_path: Path, put: Callable[[Path], None]) -> None:
