@@ -159,9 +159,10 @@ def draw(seed: int, names: tuple[str, ...]) -> Trace:
     chance = random.Random(f"trace {seed}")
     sites = chance.choices(tuple(Site), k=chance.choice((1, 1, 2, 2, 3, 4)))
     trace = tuple(fault for site in sites for fault in _faults(site, chance, names))
-    if any(fault.site is Site.STORE_AWAY and fault.seconds > _A_LEASE_S for fault in trace):
+    is_away = any(fault.site is Site.STORE_AWAY and fault.seconds > _A_LEASE_S for fault in trace)
+    if is_away or (Site.ENGINE_UPDATE in sites and chance.random() < 0.5):
         slow = Fault(Site.SLOW_LINK, chance.choice(names), seconds=chance.choice((1.0, 3.0)))
-        return (*trace, slow)  # or every run would be over before its lease is
+        return (*trace, slow)  # or everything would be over before a lease is
     return trace
 
 

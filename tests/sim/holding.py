@@ -21,6 +21,9 @@ SILENT_S = 30.0
 FRESH_S = 20.0
 """A writer whose store has not heard of it for longer begins nothing."""
 
+_AT_ONCE_S = 1.0
+"""A heartbeat is written as soon as it is taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -77,6 +80,9 @@ class Holding:
         if before.holder == written.holder:
             if before.pid != writer.pid:
                 self._find(f"the lease of {scope} was written by a process that does not hold it")
+            told_s = (self._processes[writer.pid].machine.now() - written.heartbeat).total_seconds()
+            if abs(told_s) > _AT_ONCE_S:
+                self._find(f"the lease of {scope} was renewed with a heartbeat of {told_s:.0f} s ago")
             if before.released and not written.released:
                 self._find(f"the lease of {scope} came back after it was released")
             return

@@ -42,6 +42,7 @@ class Judge:
         now_declared: The declaration as it stands.
         holding: Who holds which scope.
         reports: What runs have left as their reports, by path.
+        has_store_failed: Whether the leases' store has ever not answered as it should.
     """
 
     def __init__(self, clock: Callable[[], float], now_declared: Callable[[], bytes]) -> None:
@@ -51,6 +52,7 @@ class Judge:
         self.now_declared = now_declared
         self.holding = Holding(clock, self.find)
         self.reports: dict[str, bytes] = {}
+        self.has_store_failed = False
         self._clock = clock
         self._largest: dict[str, tuple[int, str]] = {}
         self._allowed: dict[str, set[str]] = {}
@@ -179,6 +181,8 @@ class Judge:
         """A line stands in a journal."""
         entry: dict[str, Any] = json.loads(line)
         kind, data = entry["kind"], entry["data"]
+        if kind in ("unit-started", "wave-started"):
+            self._begins(part, str(next(iter(data.values()))))
         if kind == "run-started":
             part.epoch, part.holder = data["epoch"], data["holder"]
             if part.epoch <= self.largest_epoch():
@@ -196,8 +200,16 @@ class Judge:
         elif kind == "placement-intended":
             part.placement_intended = True
 
+    def _begins(self, part: Part, what: str) -> None:
+        """Nothing is begun by who was told to stop, or has heard from a unit that somebody else writes."""
+        if part.stops_from is not None and self._clock() > part.stops_from:
+            self.find(f"{part.who} began {what} although it was to stop")
+        if part.is_told and part.overtaken_at is not None and not self.has_store_failed:
+            self.find(f"{part.who} began {what} although a unit had refused it for a newer epoch")
+
     def _result(self, part: Part, data: dict[str, Any]) -> None:
         name, state, digest = data["name"], data["state"], data["digest"]
+        part.is_told = part.is_told or data["cause"] == "stale-epoch"
         if state != "skipped" and name not in part.intents:
             self.find(f"{name} has a result in the journal of {part.who} and no intent")
         if state in BRINGS:

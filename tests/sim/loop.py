@@ -8,6 +8,7 @@ either.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar, copy_context
@@ -16,6 +17,9 @@ from itertools import count
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+LONGEST_S = 4 * 3600.0
+"""So long may a history take in virtual time; what takes longer never ends, though something is always due in it."""
 
 
 class StuckError(Exception):
@@ -120,6 +124,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.elapsed_s = 0.0
+        self.ends_s = LONGEST_S
         self.processes: list[Process] = []
         self._soon: deque[asyncio.Handle] = deque()
         self._later: list[tuple[float, int, asyncio.TimerHandle]] = []
@@ -163,7 +168,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Run what is due; when nothing is, jump to the next moment at which something will be.
 
         Raises:
-            StuckError: Nothing ever will.
+            StuckError: Nothing ever will, or that goes on for ever.
         """
         soon, later = self._soon, self._later
         while later and later[0][2].cancelled():
@@ -172,6 +177,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if not later:
                 raise StuckError("nothing is due and nothing will ever be")
             self.elapsed_s = max(self.elapsed_s, later[0][0])
+            if self.elapsed_s > self.ends_s:
+                raise StuckError(f"somebody is still at work after {LONGEST_S:.0f} s")
         self._is_stopping = False
         while later and later[0][0] <= self.elapsed_s:
             soon.append(heappop(later)[2])
@@ -212,6 +219,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
+        loop.ends_s = math.inf
         for process in loop.processes:
             process.take_down()
         tasks = asyncio.all_tasks(loop)

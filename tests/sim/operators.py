@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -40,6 +41,9 @@ from tests.sim.memory import MemoryTransport
 from tests.sim.world import Machine, World
 
 PARALLEL = 6
+
+_LOST = timedelta(minutes=5)
+"""So long before somebody begins a run the data centre was lost."""
 
 _KEEPS_OFF = frozenset(
     {
@@ -319,7 +323,8 @@ class Operator(Orchestrator):
         await asyncio.sleep(self.reads_s)
         self.wants, self.breaks_glass = scopes(plan), break_glass
         above = await self._largest_epoch(agreed, outside) if break_glass else None
-        with begun(settings, outside, verb, planner, agreed, resumed=resumed, above=above) as run:
+        lost_at = None if resumed else self.machine.now() - _LOST
+        with begun(settings, outside, verb, planner, agreed, lost_at=lost_at, resumed=resumed, above=above) as run:
             self.run_name = run.folder.name
             self.has_part(Part(who=self.name, scopes=scopes(plan), plan=plan))
             self.result = result = await run.conduct(self._go_on, ())

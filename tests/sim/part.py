@@ -35,6 +35,7 @@ class Part:
         began: When each unit was begun.
         misled: Units whose last answer was not their own, by mode.
         rest_of: Services whose canaries are through, so that the rest of their wave has begun.
+        is_told: Whether a unit has refused it for a newer epoch.
         held: Waves at which somebody was asked whether to go on, and of which the journal does not say so yet.
     """
 
@@ -59,6 +60,7 @@ class Part:
     misled: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     rest_of: set[str] = field(default_factory=set[str])
     held: set[str] = field(default_factory=set[str])
+    is_told: bool = False
     placement_intended: bool = False
     is_over: bool = False
 

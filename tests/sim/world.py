@@ -160,7 +160,7 @@ class World:
 
     def _on_replace(self, name: str, content: bytes) -> None:
         self._on_lease(name, content)
-        if name.endswith("/report.json") and not set(STORE) & set(self.fired):
+        if name.endswith("/report.json") and not self.judge.has_store_failed:
             writers = [process for process in self.processes if process is this_process()]
             for part in [writer.part for writer in writers if writer.part is not None]:
                 self.judge.reports_as(part)
@@ -177,6 +177,7 @@ class World:
         for fault in self.trace:
             if fault.site in _HOW and fault.at == self._store_calls and call == "put":
                 self.fire(fault)
+                self.judge.has_store_failed = True
                 if fault.site is Site.STORE_AWAY:
                     self._away_until = self.seconds() + fault.seconds
                 return _HOW[fault.site]
