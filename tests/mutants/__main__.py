@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.mutants import applier, orchestrator
+from tests.mutants import applier, leases, orchestrator
 from tests.mutants.planting import Mutant, StalePatchError, copied
 
 SEEDS = 1000
@@ -26,7 +26,7 @@ AT_ONCE = 2
 LIMIT_S = 600
 """So long may a bug be looked for, seconds."""
 
-MUTANTS = (*orchestrator.MUTANTS, *applier.MUTANTS)
+MUTANTS = (*orchestrator.MUTANTS, *leases.MUTANTS, *applier.MUTANTS)
 
 
 def main(words: Sequence[str]) -> int:

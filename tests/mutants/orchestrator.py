@@ -1,4 +1,4 @@
-"""Bugs of the orchestrator: the campaign finds each, but for the one whose harm a heartbeat in time prevents."""
+"""Bugs of the runbook, of its visits and of its record."""
 
 from __future__ import annotations
 
@@ -16,12 +16,6 @@ MUTANTS = (
                 bundle, sent = await self._apply(step)
                 self.world.tell(UnitStarted(step=step, at=self.world.clock.now()))
 """,
-    ),
-    Mutant(
-        name="the epoch is kept on resume",
-        file="recovery/lease.py",
-        old="number = 1 + max((holder.epoch.number for _, holder in found.values()), default=0)",
-        new="number = max((holder.epoch.number for _, holder in found.values()), default=1)",
     ),
     Mutant(
         name="dependencies across waves are ignored",
@@ -97,17 +91,6 @@ MUTANTS = (
         new="",
     ),
     Mutant(
-        name="the lease is not looked after before a unit",
-        file="recovery/cli/watch.py",
-        old="""        if self._halt is None:
-            self._renew()
-        if self._halt is None and self._is_cancel_requested():
-""",
-        new="""        if self._halt is None and self._is_cancel_requested():
-""",
-        tests=("tests/unit/test_lease.py::test_whoever_asks_whether_to_stop_before_a_unit_looks_after_the_lease",),
-    ),
-    Mutant(
         name="a visit that ends without its last line is a success",
         file="recovery/apply.py",
         old="""    while True:
@@ -133,24 +116,6 @@ MUTANTS = (
         file="recovery/runbook.py",
         old="await self._together(wave.canaries, trip, is_canary=True)",
         new="await self._together(wave.steps, trip, is_canary=True)",
-    ),
-    Mutant(
-        name="the leases of a living holder are taken over",
-        file="recovery/lease.py",
-        old="if silent <= TIME_TO_LIVE:",
-        new="if silent < timedelta(0):",
-    ),
-    Mutant(
-        name="a lost acknowledgement of the store is somebody else's write",
-        file="recovery/store_s3.py",
-        old="if found is not None and found.content == content:",
-        new="if found is not None and found.content == content and not isinstance(written, ConflictError):",
-    ),
-    Mutant(
-        name="a store that is away counts as a renewed lease",
-        file="recovery/cli/watch.py",
-        old="            if not self._lease.is_fresh():\n",
-        new="            if self._halt is not None:\n",
     ),
     Mutant(
         name="a torn last line is an edited journal",
@@ -183,64 +148,10 @@ MUTANTS = (
         new='            found.append((("region", region), self.parallel))\n',
     ),
     Mutant(
-        name="the engine goes on with a declaration that a recovery has moved",
-        file="infra/provider/rights.py",
-        old="        try:\n            self._check()\n",
-        new="        try:\n            pass\n",
-    ),
-    Mutant(
         name="a resumed run forgets who was brought up before it was broken off",
         file="recovery/retold.py",
         old="self._outcomes[outcome.name] = outcome.after(self._outcomes.get(outcome.name))\n",
         new="self._outcomes.setdefault(outcome.name, outcome)\n",
-    ),
-    Mutant(
-        name="break-glass draws no larger epoch than the units have",
-        file="recovery/lease.py",
-        old="number = max(number, above + 1)",
-        new="number = max(number, above)",
-    ),
-    Mutant(
-        name="a dead holder does not free its scopes",
-        file="recovery/lease.py",
-        old="if holder.released or self.processes.is_dead(holder.process):",
-        new="if holder.released:",
-    ),
-    Mutant(
-        name="giving back takes from the new holder",
-        file="recovery/lease.py",
-        old="self.held[scope] = (fresh, self._leases.store.put(_name(scope), fresh.to_json(), over=version))",
-        new="""found = self._leases.store.get(_name(scope)) if released else None
-                version = found.version if found else version
-                self.held[scope] = (fresh, self._leases.store.put(_name(scope), fresh.to_json(), over=version))""",
-    ),
-    Mutant(
-        name="leases are not given back when a run ends",
-        file="recovery/cli/begun.py",
-        old="""        stack.callback(_tell_of, "the lease could not be given back", lease.release)
-""",
-        new="",
-    ),
-    Mutant(
-        name="leases are not renewed while units are at work",
-        file="recovery/cli/watch.py",
-        old="            if not self._is_lost():\n                self._renew()\n",
-        new="            pass\n",
-    ),
-    Mutant(
-        name="the leases of a run that was lost with its machine stay held whatever glass is broken",
-        file="recovery/lease.py",
-        old="            if is_glass_broken:\n                return True\n",
-        new="",
-    ),
-    Mutant(
-        name="a run asks the store whether it was overtaken when another goes on with its journal",
-        file="recovery/cli/begun.py",
-        old="self._watch.lose(str(error))",
-        new="self._watch.is_overtaken()",
-        tests=(
-            "tests/unit/test_lease.py::test_a_run_stops_whose_journal_another_goes_on_with_though_its_lease_seems_fine",
-        ),
     ),
     Mutant(
         name="a bastion's limit is not kept",
@@ -253,12 +164,6 @@ MUTANTS = (
         file="recovery/slots.py",
         old='(("link", link), self.limits.link[link])',
         new='(("link", link), self.parallel)',
-    ),
-    Mutant(
-        name="a request to cancel is not seen",
-        file="recovery/cli/watch.py",
-        old="if self._halt is None and self._is_cancel_requested():",
-        new="if self._halt is None and False:",
     ),
     Mutant(
         name="a unit is tried again although the run was told to stop",
@@ -297,16 +202,88 @@ MUTANTS = (
         new="            sent = False\n",
     ),
     Mutant(
-        name="a writer whose store has long not heard of it goes on",
-        file="recovery/lease.py",
-        old="< TIME_TO_LIVE * 2 / 3",
-        new="< TIME_TO_LIVE * 4",
+        name="a wave may lose one more than it may",
+        file="recovery/gate.py",
+        old="    if len(failed) <= allowed:\n        return None\n",
+        new="    if len(failed) <= allowed + 1:\n        return None\n",
     ),
     Mutant(
-        name="a plan is carried out though the declaration has moved since",
-        file="recovery/cli/begun.py",
-        old="        agreed = _as_it_is_now(outside, agreed, planner)\n",
+        name="a wave that was held for good goes on",
+        file="recovery/runbook.py",
+        old="        if not trip.overruled:\n            held =",
+        new="        if False:\n            held =",
+    ),
+    Mutant(
+        name="that a wave was held is not recorded",
+        file="recovery/record.py",
+        old='self._journal.append("wave-held", event.at, held, durable=True)',
+        new="pass",
+    ),
+    Mutant(
+        name="a unit whose turn comes when the run was told to stop is begun",
+        file="recovery/runbook.py",
+        old="            if self._halted() is not None or trip.reason is not None:\n                return\n",
+        new="            if trip.reason is not None:\n                return\n",
+    ),
+    Mutant(
+        name="who needs a service needs only that",
+        file="recovery/runbook.py",
+        old="closure(order.estate.services, {name}) for name",
+        new="{name} for name",
+    ),
+    Mutant(
+        name="a place in flight is not given back by a visit that failed",
+        file="recovery/slots.py",
+        old="        try:\n            yield\n        finally:\n            self._give_back(step)",
+        new="        yield\n        self._give_back(step)",
+    ),
+    Mutant(
+        name="a run that had ended and goes on is taken for finished",
+        file="recovery/retold.py",
+        old="        self._finished, self._held = False, None\n",
+        new="        self._held = None\n",
+        tests=("tests/unit/test_retold.py::test_a_run_that_had_ended_and_goes_on_is_not_finished",),
+    ),
+    Mutant(
+        name="a unit that leaves steps out is believed",
+        file="recovery/apply.py",
+        old='    answers.check_done(STEPS if was_sent else ["probe"])\n',
         new="",
-        tests=("tests/unit/test_cli_running.py::test_an_estate_changed_while_somebody_was_asked_is_planned_again",),
+        tests=("tests/unit/test_conversations.py::test_a_bundle_is_in_place_only_when_every_step_was_said",),
+    ),
+    Mutant(
+        name="a stored answer passes for that of a test transaction",
+        file="recovery/verify.py",
+        old="if answered and answered != expected:",
+        new='if answered and not answered.startswith(expected.split(" nonce=")[0]):',
+        tests=("tests/unit/test_conversations.py::test_a_test_transaction_must_bring_its_own_nonce_back",),
+    ),
+    Mutant(
+        name="a unit that serves another bundle is proven",
+        file="recovery/verify.py",
+        old="    if digest != question.digest:",
+        new="    if False:",
+        tests=("tests/unit/test_conversations.py::test_a_unit_that_serves_another_bundle_than_declared_is_not_proven",),
+    ),
+    Mutant(
+        name="tries follow each other without a pause",
+        file="recovery/visits.py",
+        old="return self._chance.uniform(bound / 4, bound)",
+        new="return 0.0",
+        tests=("tests/unit/test_visits.py::test_tries_are_as_many_as_declared_and_ever_further_apart_by_chance",),
+    ),
+    Mutant(
+        name="a try begins when a unit's time is used up",
+        file="recovery/visits.py",
+        old="return late or",
+        new="return",
+        tests=("tests/unit/test_visits.py::test_no_try_begins_when_a_unit_s_time_is_used_up",),
+    ),
+    Mutant(
+        name="the breaker stops no wave",
+        file="recovery/gate.py",
+        old="        if count * 2 > finished:",
+        new="        if False:",
+        tests=("tests/unit/test_gate.py::test_the_breaker_needs_eight_units_and_more_than_half_with_one_cause",),
     ),
 )

@@ -12,11 +12,12 @@ from recovery.cli.watch import Watch
 from recovery.errors import HeldError, LeaseLostError
 from recovery.journal import Journal
 from recovery.lease import Leases
-from recovery.model.events import WaveStarted
-from recovery.model.outcome import Cause
+from recovery.model.events import UnitFinished, WaveStarted
+from recovery.model.outcome import Cause, State
 from recovery.processes import LinuxProcesses, Process
 from recovery.record import Recorder
 from recovery.store import ConflictError, FileStore
+from tests.stories import outcome
 
 
 class Hands:
@@ -58,6 +59,19 @@ def test_nothing_is_kept_of_a_lease_that_could_not_be_taken_whole(leases: Leases
     with pytest.raises(HeldError):
         leases.take(["bali", "cloud-1"], "run-2")
     leases.take(["bali"], "run-3")
+
+
+def test_whoever_loses_a_race_for_one_scope_gives_the_others_back(tmp_path: Path, hands: Hands) -> None:
+    class Raced(FileStore):
+        def put(self, name: str, content: bytes, *, over: str | None) -> str:
+            if name == "leases/jakarta.json":
+                raise ConflictError(f"{name} was written by somebody else meanwhile")
+            return super().put(name, content, over=over)
+
+    leases = Leases(Raced(tmp_path), hands, hands, random.Random(1))
+    with pytest.raises(HeldError, match="jakarta was taken by somebody else at this very moment"):
+        leases.take(["bali", "jakarta"], "run-1")
+    assert [(holder.scope, holder.released) for holder in leases.holders()] == [("bali", True)]
 
 
 def test_other_scopes_are_free(leases: Leases) -> None:
@@ -128,6 +142,19 @@ def test_whoever_asks_whether_to_stop_before_a_unit_looks_after_the_lease(leases
     hands.time += timedelta(seconds=31)
     hands.pid = 2
     leases.take(["jakarta"], "run-2", over="run-1")
+    halt = watch.halted()
+    assert halt is not None
+    assert (halt.exit_code, halt.cause) == (4, Cause.STALE_EPOCH)
+
+
+def test_a_unit_that_has_seen_a_newer_epoch_lets_the_run_ask_the_store_at_once(leases: Leases, hands: Hands) -> None:
+    watch = Watch(leases.take(["jakarta"], "run-1"), lambda: False)
+    hands.dead.add(1)
+    hands.pid = 2
+    leases.take(["jakarta"], "run-2")
+    assert watch.halted() is None  # it was renewed just now
+    refused = outcome("medan-passport", State.QUARANTINED, cause=Cause.STALE_EPOCH, reason="it has accepted epoch 2")
+    watch.notice(UnitFinished(outcome=refused, at=hands.now()))
     halt = watch.halted()
     assert halt is not None
     assert (halt.exit_code, halt.cause) == (4, Cause.STALE_EPOCH)

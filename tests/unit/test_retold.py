@@ -138,6 +138,13 @@ def test_a_resumed_run_counts_from_its_first_start_and_forgets_who_was_under_way
     assert [span.started_at for span in told.waves] == [at(1), at(101)]
 
 
+def test_a_run_that_had_ended_and_goes_on_is_not_finished(tmp_path: Path) -> None:
+    ended = RunFinished(result=replace(begun(), exit_code=3), at=at(6))
+    told = story(lines(tmp_path, *broken_off(), ended, started(100)))
+    assert told is not None
+    assert not told.finished
+
+
 @settings(max_examples=30, deadline=None)
 @given(cuts=st.lists(st.integers(0, 6), max_size=4).map(sorted))
 def test_in_pieces_a_journal_tells_the_same(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
