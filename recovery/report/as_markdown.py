@@ -12,7 +12,7 @@ from recovery.report.advice import ADVICE, AGAIN, VERIFY_AGAIN, exit_meaning
 from recovery.report.apps import citizen_totals, citizens_by_kind
 from recovery.report.facts import by_region, failures_by_cause, service_actuals, slowest, totals
 from recovery.report.foresight import back_after, compared, told
-from recovery.report.text import counted, duration, markdown
+from recovery.report.text import counted, duration, markdown, printable
 
 LISTED = 20
 """Failed units named for one cause; all of them are in report.json."""
@@ -168,7 +168,8 @@ def _failures(result: RunResult) -> Iterator[str]:
         return
     yield "## Not verified, and what to do next"
     yield ""
-    yield VERIFY_AGAIN if result.verb == "verify" else AGAIN.format(run=result.run)
+    run = printable(result.run).replace("`", "'")  # it stands in code, where nothing else needs escaping
+    yield VERIFY_AGAIN if result.verb == "verify" else AGAIN.format(run=run)
     yield ""
     for cause, members in groups:
         yield f"### {cause.value} ({len(members):,})"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ from recovery.errors import DeclarationError, LabError, PulihError
 from recovery.lab import manage
 from recovery.lab.setup import Layout
 from recovery.lease import Holder
+from recovery.model.story import Story
 from recovery.protocol import parse_receipt
 from recovery.render import Renderer, Templates
-from recovery.report import to_json
+from recovery.report import to_json, to_markdown
 from tests.cli_world import pulih
 from tests.estates import sound_estate, sound_files, write_files
+from tests.hostile.property import shown
 from tests.hostile.stored import AT, CARD, LEASE, RECEIPT, RESULT, as_bytes, chained
 
 Capture = pytest.CaptureFixture[str]
@@ -248,3 +251,10 @@ def test_a_labs_card_does_not_choose_which_process_is_ended(tmp_path: Path) -> N
         for process in (bystander, holder):
             process.kill()
             process.communicate()
+
+
+def test_the_name_of_a_stored_run_stays_text_in_the_command_that_goes_on_with_it() -> None:
+    # It stood as it was in the Markdown's `pulih resume RUN`, where it could clear a terminal or end the code.
+    told = to_markdown(Story(result=replace(RESULT, run="\x1b[2J` <b>"), finished=True))
+    assert r"`pulih resume \x1b[2J' <b>`" in told
+    shown(told)
