@@ -13,8 +13,8 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 .PHONY: setup drill engine policy test thorough tools fast check sim mutants chaos hostile format lock clean help
 help:
 	@echo 'make drill [UNITS=40] [REPORT=DIR]  lose a data centre in the practice estate and recover from it'
-	@echo 'make test                           every check and every test; installs what they need'
-	@echo 'make thorough                       the same, with every place at which a fault can strike'
+	@echo 'make test                           the checks and tests; installs what they need'
+	@echo 'make thorough                       the same, with every place at which a real fault can strike'
 	@echo 'make fast                           checks, unit and case tests; make check: only the checks'
 	@echo 'make sim [SEEDS=10000]              plays that many histories of faults in a simulated world'
 	@echo 'make mutants                        plants bugs in a copy of the code; each must be found'

@@ -11,7 +11,7 @@ from tests.chaos import engine, hosts, lines, operators, orchestrator
 
 KINDS = (*orchestrator.KINDS, *operators.KINDS, *hosts.KINDS, *lines.KINDS, *engine.KINDS)
 
-_DAILY = frozenset(
+DAILY = frozenset(
     {
         "orchestrator: kill -9 before `run-started`",
         "orchestrator: kill -9 after `unit-started`",
@@ -45,7 +45,7 @@ _DAILY = frozenset(
 def params(modules: Iterable[ModuleType]) -> list[object]:
     """Return the kinds of some modules as parameters of a test."""
     return [
-        pytest.param(kind, id=kind.name, marks=() if kind.name in _DAILY else pytest.mark.thorough)
+        pytest.param(kind, id=kind.name, marks=() if kind.name in DAILY else pytest.mark.thorough)
         for module in modules
         for kind in module.KINDS
     ]

@@ -10,7 +10,7 @@ import pytest
 from recovery.model.estate import UnitName
 from tests.chaos import looking
 from tests.chaos.ground import BEHIND, DIRECT, Ground, settled
-from tests.chaos.kinds import KINDS, OF_HOSTS
+from tests.chaos.kinds import DAILY, KINDS, OF_HOSTS
 from tests.chaos.looking import Before, Losses
 from tests.chaos.trial import Kind, Told, Trial, play
 from tests.ssh.talking import once
@@ -96,4 +96,6 @@ def test_a_unit_that_a_report_or_a_journal_leaves_out_is_lost() -> None:
 
 
 def test_kinds_have_names_of_their_own() -> None:
-    assert len({kind.name for kind in KINDS}) == len(KINDS)
+    names = {kind.name for kind in KINDS}
+    assert len(names) == len(KINDS)
+    assert names > DAILY

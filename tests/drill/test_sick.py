@@ -169,7 +169,6 @@ def test_a_sick_endpoint_is_named_and_its_units_wait_for_it(folder: Path) -> Non
     command("drift", "--estate", estate)
 
 
-@pytest.mark.thorough
 def test_an_office_behind_a_slow_line_is_recovered_and_takes_its_time(folder: Path) -> None:
     estate = bring_up(folder, 8)
     (office, unit) = next(

@@ -78,7 +78,6 @@ def test_a_small_change_that_keeps_every_rule_passes(proposals: Proposals) -> No
     assert "✅ pulih@" in said.out
 
 
-@pytest.mark.thorough
 def test_two_hosts_under_one_host_key_are_refused(proposals: Proposals) -> None:
     repository = proposals.begin()
     west = (repository.estate / "regions" / "west.yaml").read_text()
@@ -89,7 +88,6 @@ def test_two_hosts_under_one_host_key_are_refused(proposals: Proposals) -> None:
     assert "airport-border-crossing and airport-passport pin the same host key" in refusals["host-key-pinned"]
 
 
-@pytest.mark.thorough
 def test_a_service_without_a_standby_is_refused(proposals: Proposals) -> None:
     repository = proposals.begin()
     centres = (repository.estate / "data-centres.yaml").read_text()
@@ -114,7 +112,6 @@ def test_a_change_that_reaches_too_far_is_refused_until_its_commit_says_why(prop
     assert whole.refusals(whole.preview("Go on")) == {}, "any commit of the change may say why"
 
 
-@pytest.mark.thorough
 def test_a_change_whose_reach_nobody_can_tell_is_refused(proposals: Proposals) -> None:
     proposals.begin()
     unknown = replace(proposals, practice=proposals.practice.with_environment(PULIH_BASE="origin/main"))

@@ -182,7 +182,7 @@ class Judge:
         entry: dict[str, Any] = json.loads(line)
         kind, data = entry["kind"], entry["data"]
         if kind in ("unit-started", "wave-started"):
-            self._begins(part, str(next(iter(data.values()))))
+            self._begins(part, data["wave"] if kind == "wave-started" else data["name"])
         if kind == "run-started":
             part.epoch, part.holder = data["epoch"], data["holder"]
             if part.epoch <= self.largest_epoch():
