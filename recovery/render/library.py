@@ -111,8 +111,9 @@ class Library:
             jinja2.TemplateSyntaxError: It is no template.
         """
         try:
-            variables = find_undeclared_variables(self._environment.parse(text))
-            return frozenset(variables), self._environment.from_string(text)
+            tree = self._environment.parse(text)
+            variables = find_undeclared_variables(tree)
+            return frozenset(variables), self._environment.from_string(tree)
         except jinja2.TemplateSyntaxError:
             raise
         except Exception as error:
@@ -122,13 +123,13 @@ class Library:
         file = self.folder / name
         try:
             tree = self._environment.parse(self._sources[name], name, str(file))
+            variables = _first_uses(tree)
             compiled = self._environment.get_template(name)
         except jinja2.TemplateSyntaxError as error:
             words = f"is not a valid template: {error.message}"
             return Mistake(file=file, line=error.lineno, path="(template)", message=words)
         except Exception as error:
             return Mistake(file=file, line=1, path="(template)", message=_not_compiled(error))
-        variables = {variable: _first_use(tree, variable) for variable in find_undeclared_variables(tree)}
         includes: dict[str, int] = {}
         for node in tree.find_all(_REFERRING):
             reference = node.template
@@ -142,5 +143,10 @@ class Library:
         return Parsed(name=name, variables=variables, includes=includes, compiled=compiled)
 
 
-def _first_use(tree: ast.Template, variable: str) -> int:
-    return min((node.lineno for node in tree.find_all(ast.Name) if node.name == variable), default=1)
+def _first_uses(tree: ast.Template) -> dict[str, int]:
+    """Return the variables that a template takes from its surroundings, with the line of the first use."""
+    found = dict.fromkeys(find_undeclared_variables(tree), 0)
+    for node in tree.find_all(ast.Name):
+        if node.name in found:
+            found[node.name] = min(found[node.name] or node.lineno, node.lineno)
+    return {name: line or 1 for name, line in found.items()}

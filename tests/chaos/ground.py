@@ -39,6 +39,7 @@ from recovery.render import Renderer, Templates
 from tests.chaos import programs
 from tests.chaos.machines import Machine
 from tests.chaos.proxy import Proxy
+from tests.forked import Command
 from tests.shells import Shell
 from tests.ssh.disks import Disk, need_mounts
 from tests.ssh.sshd import Host, SshServers
@@ -104,7 +105,7 @@ class Ground:
         ]
         self.servers = stack.enter_context(SshServers(folder / "servers", hosts, log_level="INFO"))
         self.proxy = stack.enter_context(Proxy({name: self.servers.ports[name] for name in (BASTION, DIRECT)}))
-        self.state_disk = stack.enter_context(Disk(folder / "laptop", size_kib=65536))
+        self.state_disk = stack.enter_context(Disk(folder / "laptop", size_kib=65536, inodes=100_000))
         stack.callback(self._end_commands)
         (folder / ".pulih").symlink_to(self.state_disk.seen)
         declared.write(self._reached(example), self.estate_folder)
@@ -178,9 +179,7 @@ class Ground:
 
     def pulih(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """Run one command line to its end."""
-        process = self.begin(*words)
-        out, err = process.communicate(timeout=timeout_s)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        return Command(*words, "--estate", str(self.estate_folder)).ended(timeout_s)
 
     def begin(self, *words: str, at: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Start a command line.

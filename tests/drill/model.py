@@ -150,16 +150,15 @@ class Operator:
             time.sleep(0.002)
         process.kill()
         out, _ = process.communicate()
+        code = process.wait()
         self.settle()
-        if process.returncode < 0:
+        if code < 0:
             self.model.at |= {goal} if words[0] != "apply" else set()
             self.model.cut_off(goal, self.roots)
             self.model.is_open, self.model.goal = True, goal
         else:
-            assert process.returncode in (
-                self._codes_of_resume() if words == ("resume",) else self.model.codes(goal)
-            ), out
-            self._after(process.returncode, goal)
+            assert code in (self._codes_of_resume() if words == ("resume",) else self.model.codes(goal)), out
+            self._after(code, goal)
         self.look()
 
     def cancel(self) -> None:

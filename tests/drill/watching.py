@@ -12,25 +12,19 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
+from tests.forked import Command, Ended
+
 PULIH = [sys.executable, "-m", "recovery.cli.main"]
 
 
-def pulih(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+def pulih(*arguments: str, timeout_s: float = 120) -> Ended:
     """Run one command line to its end."""
-    return subprocess.run(
-        [*PULIH, *arguments], capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL
-    )
+    return Command(*arguments).ended(timeout_s)
 
 
-def begin(*arguments: str) -> subprocess.Popen[str]:
-    """Start a command line."""
-    return subprocess.Popen(
-        [*PULIH, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-    )
+def begin(*arguments: str) -> Command:
+    """Start a command line, with all that it writes on its stdout."""
+    return Command(*arguments, together=True)
 
 
 def the_lab(folder: Path) -> dict[str, Any]:
@@ -64,7 +58,7 @@ def finished(folder: Path, run: str) -> list[str]:
     return found
 
 
-def wait_for(folder: Path, before: set[str], units: int, process: subprocess.Popen[str]) -> str:
+def wait_for(folder: Path, before: set[str], units: int, process: Command | subprocess.Popen[str]) -> str:
     """Wait until a new run has verified that many units, and return its name."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:

@@ -21,6 +21,7 @@ from recovery import lab
 from recovery.lab.sickness import How
 from tests.engine.engines import children
 from tests.engine.practice import REGIONS, Practice
+from tests.forked import Command, Ended
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +37,8 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "recovery.cli.main", "up", *words]
 
 
-def up(practice: Practice, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*words),
-        cwd=practice.home,
-        env=dict(practice.environment),
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=240,
-    )
+def up(practice: Practice, *words: str) -> Ended:
+    return Command("up", *words, cwd=practice.home, environment=practice.environment).ended(240)
 
 
 def stacks(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,11 @@ import multiprocessing
 import random
 import resource
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tests.hostile.properties import PROPERTIES
@@ -90,7 +92,11 @@ def main() -> int:
     began = time.monotonic()
     counts = {"crash": 0, "outside": 0, "command": 0}
     by_name: dict[str, tuple[int, float]] = {}
-    with multiprocessing.get_context("fork").Pool(PROCESSES) as workers:
+    with ExitStack() as stack:
+        tempfile.tempdir = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="pulih-hostile-")
+        )  # of the workers too
+        workers = stack.enter_context(multiprocessing.get_context("fork").Pool(PROCESSES))
         for tried in workers.imap_unordered(attempt, wanted):
             inputs, seconds = by_name.get(tried.part.name, (0, 0.0))
             by_name[tried.part.name] = inputs + tried.inputs, seconds + tried.seconds

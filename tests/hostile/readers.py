@@ -104,9 +104,9 @@ hostile_kinds = st.one_of(
 @cache
 def sound() -> Declared:
     """Return the small sound estate, read once."""
-    folder = Path(tempfile.mkdtemp(prefix="pulih-hostile-"))
-    estate = load(write_files(folder))
-    templates = Templates.load(estate.templates)
+    with tempfile.TemporaryDirectory(prefix="pulih-hostile-") as folder:
+        estate = load(write_files(Path(folder)))
+        templates = Templates.load(estate.templates)
     return Declared(estate=estate, templates=templates, renderer=Renderer(estate, templates))
 
 

@@ -38,7 +38,8 @@ class Yard:
     """
 
     def __init__(self, name: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pulih-yard-"))
+        self._made = tempfile.TemporaryDirectory(prefix="pulih-yard-")  # gone with the process
+        self.folder = Path(self._made.name)
         self.shell = Shell(name, self.folder / "shell")
         self.work, self.root, self.record = self.folder / "work", self.folder / "root", self.folder / "record"
         self._ran = self.folder / "ran"
