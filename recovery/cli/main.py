@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from types import FrameType
 from typing import TextIO
 
@@ -80,6 +81,10 @@ _ENDINGS: Mapping[type[Exception], tuple[str, int]] = {
 }
 
 
+_command = cache(partial(typer.main.get_command, app))
+"""Returns what typer makes of the verbs, made once."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; never raises, whatever happens in a command."""
     for stream in (sys.stdout, sys.stderr):
@@ -99,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        code = app(args=arguments, prog_name="pulih", standalone_mode=False)
+        code = _command()(args=arguments, prog_name="pulih", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         note("interrupted")
         return INTERRUPTED

@@ -91,12 +91,15 @@ class Templates:
 
     @staticmethod
     def load(folder: Path) -> Templates:
-        """Read and compile every template.
+        """Read every template, and compile them unless this process has compiled the same bytes before.
 
         Raises:
             DeclarationError: Every mistake of the folder, with file and line.
         """
         reading = _Reading(folder)
+        known = _LOADED.get(folder)
+        if known is not None and not reading.mistakes and known.digest == reading.digest:
+            return known
         checking = _Checking(Library(folder, reading.sources), reading.mistakes)
         compiled = {spec.name: checking.kind(spec) for spec in reading.specs}
         if not reading.specs and not reading.mistakes:
@@ -107,7 +110,12 @@ class Templates:
         if reading.mistakes:
             once = {str(mistake): mistake for mistake in reading.mistakes}
             raise DeclarationError(sorted(once.values(), key=lambda mistake: (str(mistake.file), mistake.line)))
-        return Templates(folder, compiled, reading.digest)
+        _LOADED[folder] = Templates(folder, compiled, reading.digest)
+        return _LOADED[folder]
+
+
+_LOADED: dict[Path, Templates] = {}
+"""What each folder held when it was last found sound; compiling costs 0.1 s."""
 
 
 class _Reading:
