@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from recovery.errors import PulihError
@@ -237,6 +238,7 @@ def client(bucket: Bucket) -> Client:
     Raises:
         Exception: What boto3 raises when this machine's AWS settings can't be used; see `translated`.
     """
+    import botocore.session
     from boto3.session import Session
     from botocore.config import Config
 
@@ -249,10 +251,20 @@ def client(bucket: Bucket) -> Client:
         response_checksum_validation="when_required",
         s3={"addressing_style": "path" if bucket.endpoint else "auto"},
     )
-    session: Any = cast(Any, Session)(region_name=bucket.region)
+    settings: Any = cast(Any, botocore.session).get_session()
+    settings.register_component("data_loader", _descriptions(settings.get_config_variable("data_path")))
+    session: Any = cast(Any, Session)(region_name=bucket.region, botocore_session=settings)
     # A region goes into the signature; stores that are not Amazon's don't care which.
     region = session.region_name or ("us-east-1" if bucket.endpoint else None)
     return session.client("s3", region_name=region, endpoint_url=bucket.endpoint, config=config)
+
+
+@cache
+def _descriptions(path: str | None) -> Any:
+    """Return botocore's descriptions of services, which it reads on demand: once, however many buckets there are."""
+    from botocore.loaders import create_loader
+
+    return cast(Any, create_loader)(path)
 
 
 def _code(error: ClientError) -> str:

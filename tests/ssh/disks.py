@@ -101,8 +101,9 @@ class Disk:
         return f"{mount} --bind {self.inside} {self.inside} && {mount} -o remount,bind,ro {self.inside}"
 
     def uncover(self) -> None:
-        """Take away what `covering` has made."""
-        subprocess.run([*self.enter, "umount", str(self.inside)], env={"PATH": PATH}, check=True, timeout=10)
+        """Take away what `covering` has made, although a visit may still have a file open there."""
+        command = [*self.enter, "umount", "--lazy", str(self.inside)]
+        subprocess.run(command, env={"PATH": PATH}, check=True, timeout=10)
 
     def leave(self, pages: int) -> None:
         """Fill it up until that many pages are left."""
