@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from infra.declaration import ROOT
-from recovery.store import write_atomically
+from recovery.writing import write_atomically
 
 
 def make(folder: Path, stacks: list[str]) -> Path:

@@ -17,6 +17,7 @@ from typing import cast
 
 from recovery.errors import BrokenRecordError, LeaseLostError
 from recovery.files import UnfitFileError, read_regular
+from recovery.writing import write_atomically
 
 FIRST = "0" * 64
 """What stands for the hash before the first line."""
@@ -59,9 +60,12 @@ class Journal:
         lines = written.more()
         self._number = lines[-1].number if lines else 0
         self._hash = lines[-1].hash if lines else FIRST
-        self._path, self._size_bytes = path, written.whole_bytes
-        self._descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.ftruncate(self._descriptor, written.whole_bytes)
+        # A copy: what a stopped process of before has been about to write goes to a file that has no name any more.
+        write_atomically(path, _bytes(path)[: written.whole_bytes])
+        self._path = path
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        os.fchmod(self._descriptor, 0o600)
+        self._file = _identity(os.fstat(self._descriptor))
 
     def append(self, kind: str, at: datetime, data: Mapping[str, object], *, durable: bool = False) -> None:
         """Write one line with a single call, so that a killed process leaves a whole line or a torn last one.
@@ -73,20 +77,19 @@ class Journal:
             durable: Wait until the disk has it: for what the units themselves could not tell again.
 
         Raises:
-            LeaseLostError: Somebody else has written to it meanwhile; nothing was written.
+            LeaseLostError: Somebody else has opened it meanwhile; what was written, no reader will find.
             OSError: The disk did not take it.
         """
-        if os.fstat(self._descriptor).st_size != self._size_bytes:
-            raise LeaseLostError(f"{self._path} is conducted by another process now")
         self._number += 1
         body = _body(self._number, at.isoformat(), kind, data)
         self._hash = _chained(self._hash, body)
         rest = _line(body, self._hash).encode()
-        self._size_bytes += len(rest)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         if durable:
             os.fsync(self._descriptor)
+        if _identity(self._path.stat()) != self._file:
+            raise LeaseLostError(f"{self._path} is conducted by another process now")
 
     def close(self) -> None:
         """Give the file back."""
@@ -117,12 +120,7 @@ class Follower:
         Raises:
             BrokenRecordError: A line was edited, removed or added by hand.
         """
-        try:
-            content = read_regular(self._path, MAX_JOURNAL_BYTES, begin_bytes=self.whole_bytes)
-        except FileNotFoundError:
-            return ()
-        except UnfitFileError as error:
-            raise BrokenRecordError(f"{self._path}: {error.strerror}: this is no journal that pulih wrote") from error
+        content = _bytes(self._path, self.whole_bytes)
         lines: list[Line] = []
         for raw in content.splitlines(keepends=True):
             if not raw.endswith(b"\n") and _is_torn(raw):
@@ -132,6 +130,19 @@ class Follower:
             self._number, self._hash = line.number, line.hash
             self.whole_bytes += len(raw)
         return tuple(lines)
+
+
+def _bytes(path: Path, begin_bytes: int = 0) -> bytes:
+    try:
+        return read_regular(path, MAX_JOURNAL_BYTES, begin_bytes=begin_bytes)
+    except FileNotFoundError:
+        return b""
+    except UnfitFileError as error:
+        raise BrokenRecordError(f"{path}: {error.strerror}: this is no journal that pulih wrote") from error
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _is_torn(raw: bytes) -> bool:

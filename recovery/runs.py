@@ -16,7 +16,8 @@ from recovery.journal import Journal, read
 from recovery.model.story import Story
 from recovery.processes import Process, Processes
 from recovery.retold import story
-from recovery.store import MAX_DOCUMENT_BYTES, write_atomically
+from recovery.store import MAX_DOCUMENT_BYTES
+from recovery.writing import write_atomically
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from recovery.errors import PulihError
 from recovery.files import UnfitFileError, read_regular
+from recovery.writing import alone, write_atomically
 
 MAX_DOCUMENT_BYTES = 64 << 10
 """A lease has half a kilobyte."""
+LOCKED_S = 10.0
+"""To look at a document and write it takes milliseconds."""
 
 
 class ConflictError(PulihError):
@@ -83,7 +82,7 @@ class FileStore:
         """
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with alone(self.folder / ".lock", LOCKED_S, told="the leases can't be written"):
             found = self.get(name)
             if (found.version if found else None) != over:
                 raise ConflictError(f"{name} was written by somebody else meanwhile")
@@ -97,27 +96,3 @@ class FileStore:
             return []
         found = (path.relative_to(self.folder).as_posix() for path in folder.iterdir() if path.is_file())
         return sorted(name for name in found if name.startswith(prefix) and not name.endswith(".new"))
-
-    @contextmanager
-    def _locked(self) -> Generator[None]:
-        descriptor = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that readers, and a machine that loses its power, find the old content or the new one."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -121,7 +121,7 @@ def write_file(path: Path, text: str) -> None:
     Raises:
         OSError: The folder or the disk does not let it.
     """
-    from recovery.store import write_atomically
+    from recovery.writing import write_atomically
 
     path.parent.mkdir(parents=True, exist_ok=True)
     # A lone surrogate becomes \udcNN, which JSON reads back as the same character.

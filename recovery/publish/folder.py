@@ -21,7 +21,7 @@ from recovery.publish.keys import name_of
 from recovery.publish.manifest import MAX_BYTES, TARGET, Manifest
 from recovery.publish.request import Request
 from recovery.publish.trust import MAX_METADATA_BYTES, read
-from recovery.store import write_atomically
+from recovery.writing import write_atomically
 
 SCHEMA = "pulih/signing/v1"
 NAME = "request.json"

@@ -124,10 +124,19 @@ MUTANTS = (
         new="",
     ),
     Mutant(
+        name="a resumed run goes on with the file that its stopped writer has open",
+        file="recovery/journal.py",
+        old="        write_atomically(path, _bytes(path)[: written.whole_bytes])\n",
+        new="""        if not path.exists():
+            write_atomically(path, b"")
+""",
+    ),
+    Mutant(
         name="a writer goes on with a journal that another has gone on with",
         file="recovery/journal.py",
-        old="if os.fstat(self._descriptor).st_size != self._size_bytes:",
-        new="if os.fstat(self._descriptor).st_size < 0:",
+        old="if _identity(self._path.stat()) != self._file:",
+        new="if _identity(self._path.stat()) == (0, 0):",
+        tests=("tests/unit/test_journal.py::test_a_writer_whose_journal_another_has_gone_on_with_writes_no_more",),
     ),
     Mutant(
         name="the placement moves although its record did not fit on the disk",

@@ -1,6 +1,6 @@
 """A disk in memory behind the production code's files: what is not synced may be lost or torn when the power fails.
 
-It stands in for `os`, `fcntl` and `pathlib` in `recovery.journal`, `recovery.store` and `recovery.runs`, and for
+It stands in for `os`, `fcntl` and `pathlib` in `recovery.journal`, `recovery.writing` and `recovery.runs`, and for
 whoever reads a whole file. As on ext4, a sync of any file also commits every name that was made, moved or removed
 before it; a file's bytes are committed by a sync of that file only. A process that is killed leaves everything
 that it has written.
@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Self, cast
 
-from recovery import files, journal, runs, store
+from recovery import files, journal, runs, store, writing
 from recovery.cli import planned, storing
 from tests.sim.loop import PROCESS
 
@@ -44,7 +44,7 @@ class SimDisk:
     Attributes:
         files: By path.
         folders: Their paths.
-        on_record: Told of each line that a process is about to append to a journal.
+        on_record: Told of each line that a process is about to append to a journal; whether it is kept back.
         after_record: Told when it is written.
         on_replace: Told of each file that was put in another's place, and its content.
         room_bytes: What still fits on it; None means more than anybody needs.
@@ -54,7 +54,7 @@ class SimDisk:
     def __init__(self) -> None:
         self.files: dict[str, SimFile] = {}
         self.folders: set[str] = {"/"}
-        self.on_record: Callable[[SimFile, bytes], None] = lambda _file, _line: None
+        self.on_record: Callable[[SimFile, bytes], bool] = lambda _file, _line: False
         self.after_record: Callable[[bytes], None] = lambda _line: None
         self.on_replace: Callable[[str, bytes], None] = lambda _path, _content: None
         self.room_bytes: int | None = None
@@ -93,8 +93,8 @@ class SimDisk:
             OSError: There is no room at all.
         """
         is_record = path.endswith(f"/{JOURNAL}")
-        if is_record:
-            self.on_record(file, data)
+        if is_record and self.on_record(file, data):
+            return len(data)
         if self.room_bytes is not None:
             data = data[: self.room_bytes]
             self.room_bytes -= len(data)
@@ -157,6 +157,10 @@ class DiskPath(PurePosixPath):
 
     def mkdir(self, **_how: object) -> None:
         _check()  # a folder is there as soon as a file is in it
+
+    def stat(self) -> SimpleNamespace:
+        _check()
+        return SimpleNamespace(st_dev=0, st_ino=id(self.file()))
 
     def exists(self) -> bool:
         _check()
@@ -249,13 +253,16 @@ class _Os:
 
     def fstat(self, descriptor: _Open) -> SimpleNamespace:
         _check()
-        assert descriptor.file is not None
-        return SimpleNamespace(st_size=len(descriptor.file.content))
+        return SimpleNamespace(st_dev=0, st_ino=id(descriptor.file))
 
-    def ftruncate(self, descriptor: _Open, size: int) -> None:
-        _check()
-        assert descriptor.file is not None
-        descriptor.file.content = descriptor.file.content[:size]
+    def fchmod(self, _descriptor: _Open, _mode: int) -> None:
+        return
+
+    def pwrite(self, _descriptor: _Open, _data: bytes, _at: int) -> None:
+        return  # into a lock
+
+    def getpid(self) -> int:
+        return 1
 
     def fsync(self, descriptor: _Open) -> None:
         _check()
@@ -282,15 +289,15 @@ def _read_regular(path: DiskPath | Path, at_most_bytes: int, *, begin_bytes: int
 @contextmanager
 def mounted() -> Generator[None]:
     """Let the production code's files be on simulated disks."""
-    before = journal.os, store.os, store.fcntl
-    journal.os = store.os = _Os()  # type: ignore[assignment]
-    store.fcntl = SimpleNamespace(flock=lambda *_: None, LOCK_EX=0)  # type: ignore[assignment]
+    before = journal.os, writing.os, writing.fcntl
+    journal.os = writing.os = _Os()  # type: ignore[assignment]
+    writing.fcntl = SimpleNamespace(flock=lambda *_: None, LOCK_EX=0, LOCK_NB=0)  # type: ignore[assignment]
     readers = (journal, store, runs, planned, storing)
     for module in readers:
         vars(module)["read_regular"] = _read_regular
     try:
         yield
     finally:
-        journal.os, store.os, store.fcntl = before
+        journal.os, writing.os, writing.fcntl = before
         for module in readers:
             vars(module)["read_regular"] = files.read_regular

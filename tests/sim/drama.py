@@ -187,12 +187,15 @@ class Drama:
 
     # --- what strikes the first operator
 
-    def _on_record(self, file: SimFile, line: bytes) -> None:
+    def _on_record(self, file: SimFile, line: bytes) -> bool:
         operator = this_process()
         assert isinstance(operator, Operator)
         operator.records += 1
         if operator is not self.first:
-            return
+            return False
+        if operator.late:
+            operator.late.append((file, line))
+            return True
         for fault in self._struck(operator.records):
             if fault.site is Site.KILLED and fault.how == "before":
                 self.world.fire(fault)
@@ -207,6 +210,13 @@ class Drama:
                 self.world.fire(fault)
                 self.world.machine.disk.room_bytes = len(line) // 2
                 self._is_to_stop(operator)
+            if _is_within(fault, line) and operator.run_name is not None:
+                self.world.fire(fault)
+                operator.late.append((file, line))
+                operator.stop()
+                self._act(self._overtake(operator.run_name, fault))
+                return True
+        return False
 
     def _after_record(self, line: bytes) -> None:
         operator = this_process()
@@ -215,7 +225,8 @@ class Drama:
             self.judge.records(operator.part, line)
         if operator is self.first:
             for fault in self._struck(operator.records):
-                self._strike(operator, fault)
+                if not _is_within(fault, line):
+                    self._strike(operator, fault)
 
     def _struck(self, record: int) -> list[Fault]:
         if self.world.field.is_calm:
@@ -278,7 +289,10 @@ class Drama:
         taker = Operator(self.world, self.world.machine, "taker")
         if fault.how == "another":
             taker.leave_run(ANOTHER_RUN)
-        taker.launch(taker.recover() if fault.how == "recover" else taker.resume(ANOTHER_RUN if fault.how else run))
+        what = (
+            taker.recover() if fault.how == "recover" else taker.resume(ANOTHER_RUN if fault.how == "another" else run)
+        )
+        taker.launch(what)
         await asyncio.sleep(fault.seconds / 4)
         self.first.go_on()
 
@@ -340,3 +354,12 @@ async def _resume_or_recover(operator: Operator) -> int:
     """Do what somebody does who finds the recovery not ended."""
     run = operator.is_unfinished()
     return await (operator.recover() if run is None else operator.resume(run))
+
+
+def _is_within(fault: Fault, line: bytes) -> bool:
+    """Whether a process is stopped while it writes a line, and not behind it.
+
+    What it does next without waiting can't be put off here; behind a line about a unit that is nothing much, behind
+    others it may be the placement.
+    """
+    return fault.how == "within" and b'"kind":"unit-' in line

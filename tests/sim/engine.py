@@ -22,7 +22,7 @@ from recovery.transport.base import Transport
 from tests.sim import declared
 from tests.sim.judge import Part
 from tests.sim.loop import this_process
-from tests.sim.operators import Orchestrator
+from tests.sim.orchestrator import Orchestrator
 from tests.sim.standing import StandIn, put
 
 

@@ -202,7 +202,7 @@ def _fault(site: Site, chance: random.Random, names: tuple[str, ...]) -> Fault:
             return Fault(site, at=chance.randint(1, 14), seconds=float(chance.choice((1, 12, 45))))
         case Site.PAUSED | Site.OVERTAKEN:
             at, seconds = _record(chance), float(chance.choice((4, 12, 40, 70)))
-            how = chance.choice(("", "", "recover", "another")) if site is Site.OVERTAKEN else ""
+            how = chance.choice(("", "within", "recover", "another")) if site is Site.OVERTAKEN else ""
             return Fault(site, at=at, how=how, seconds=seconds)
         case Site.CLOCK_JUMPS:
             return Fault(site, at=_record(chance), seconds=float(chance.choice((-3600, -40, -5, 5, 40, 3600))))

@@ -13,7 +13,7 @@ from tests.sim.loop import PROCESS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.sim.operators import Orchestrator
+    from tests.sim.orchestrator import Orchestrator
 
 SILENT_S = 30.0
 """A holder that has been silent for longer may be taken over."""

@@ -188,8 +188,7 @@ class Judge:
             if part.epoch <= self.largest_epoch():
                 self.find(f"{part.who} has epoch {part.epoch}, and a unit has accepted {self.largest_epoch()}")
         elif kind == "unit-started":
-            part.intents.add(data["name"])
-            part.began[data["name"]], part.tries[data["name"]] = self._clock(), 0
+            self.intends(part, data["name"])
             self._in_turn(part, data["name"])
         elif kind == "unit-finished":
             part.outcomes[data["name"]] = data["state"]
@@ -199,6 +198,11 @@ class Judge:
             part.stops_from = part.stops_from if data["went_on"] else -1.0
         elif kind == "placement-intended":
             part.placement_intended = True
+
+    def intends(self, part: Part, name: str) -> None:
+        """A unit is begun, as far as its run knows."""
+        part.intents.add(name)
+        part.began[name], part.tries[name] = self._clock(), 0
 
     def _begins(self, part: Part, what: str) -> None:
         """Nothing is begun by who was told to stop, or has heard from a unit that somebody else writes."""

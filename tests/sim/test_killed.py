@@ -17,6 +17,7 @@ MANNERS = {
     "power": Fault(Site.POWER_LOST),
     "full": Fault(Site.JOURNAL_FULL),
     "overtaken": Fault(Site.OVERTAKEN, seconds=8),
+    "within": Fault(Site.OVERTAKEN, how="within", seconds=8),
 }
 
 

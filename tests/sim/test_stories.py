@@ -41,3 +41,10 @@ def test_a_canary_was_believed_that_ended_with_another_digest_than_it_said_it_ra
 def test_a_second_ctrl_c_left_units_unsaid_whose_turn_had_not_come() -> None:
     # They stood in the report as not started, and nothing said why. Now they say that the run was interrupted.
     held(1838, Fault(Site.INTERRUPTED, at=10, how="twice"))
+
+
+def test_a_process_that_was_stopped_in_a_write_wrote_into_the_journal_of_who_went_on() -> None:
+    # It had looked whether the journal was still its own, and was stopped before it wrote; half a minute later its line
+    # stood behind the last one of the run, and the journal was "edited". Now whoever goes on has a file of its own.
+    for record in (4, 19, 31):
+        held(1, Fault(Site.OVERTAKEN, at=record, how="within", seconds=40))

@@ -20,7 +20,7 @@ from tests.sim.judge import Judge
 from tests.sim.loop import this_process
 
 if TYPE_CHECKING:
-    from tests.sim.operators import Orchestrator
+    from tests.sim.orchestrator import Orchestrator
 
 BEGIN = datetime(2024, 6, 20, 0, 54, tzinfo=UTC)
 _HOW = {Site.STORE_SILENT: "silent", Site.STORE_AGAIN: "again", Site.STORE_AWAY: "away"}

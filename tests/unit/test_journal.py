@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,3 +71,29 @@ def test_a_writer_whose_journal_another_has_gone_on_with_writes_no_more(tmp_path
     with pytest.raises(LeaseLostError, match="conducted by another process"):
         stopped.append("unit-finished", AT, {"name": "a"})
     assert [line.data["name"] for line in read(path)] == ["a", "b"]
+
+
+def test_what_a_stopped_writer_was_about_to_write_reaches_no_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    stopped = Journal(path)
+    stopped.append("unit-started", AT, {"name": "a"})
+    write = os.write
+
+    def after_another_has_gone_on(descriptor: int, line: bytes) -> int:
+        monkeypatch.undo()
+        other = Journal(path)
+        other.append("unit-started", AT, {"name": "b"})
+        return write(descriptor, line)
+
+    monkeypatch.setattr(os, "write", after_another_has_gone_on)
+    with pytest.raises(LeaseLostError, match="conducted by another process"):
+        stopped.append("unit-finished", AT, {"name": "a"})
+    assert [line.data["name"] for line in read(path)] == ["a", "b"]
+    assert [file.name for file in tmp_path.iterdir()] == ["journal"]
+
+
+def test_only_its_owner_reads_a_journal(tmp_path: Path) -> None:
+    written(tmp_path / "journal")
+    assert (tmp_path / "journal").stat().st_mode & 0o777 == 0o600
