@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recovery.errors import HeldError
 
-_PAUSE_S = 0.05
+_PAUSE_S = 0.01
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -19,7 +19,7 @@ from recovery.declared.nodes import Document, parse, read
 from recovery.declared.schema import PlacementFile
 from recovery.declared.sentences import checked
 from recovery.declared.splice import Splicer, Tree
-from recovery.errors import DeclarationError
+from recovery.errors import DeclarationError, Mistake
 from recovery.model.estate import DataCentreName, Estate, Placement, RegionName, ServiceName
 from recovery.model.plan import Move
 
@@ -35,14 +35,14 @@ def write_placement(folder: Path, moves: Iterable[Move]) -> None:
     """Change `placement.yaml`: at every instant the file is the old one or the new one, on disk.
 
     Raises:
-        DeclarationError: The file can't be read as a placement; it is left as it is.
+        DeclarationError: The file can't be read as a placement, or was changed meanwhile; it is left as it is.
     """
     document = read(folder / PLACEMENT)
     before = _placement(document)
     after = before.moved(map(_change, moves))
     if after == before:
         return
-    replace_file(document.file, _rewritten(document, after).encode())
+    replace_file(document.file, _rewritten(document, after).encode(), over=document.content)
 
 
 def _change(move: Move) -> tuple[ServiceName, RegionName | None, DataCentreName]:
@@ -79,10 +79,14 @@ def _tree(placement: Placement) -> dict[str, Tree]:
     return {"placement": default, **({"regional": regional} if regional else {})}
 
 
-def replace_file(file: Path, content: bytes) -> None:
+def replace_file(file: Path, content: bytes, *, over: bytes) -> None:
     """Replace a file's content in one step that survives a loss of power; its mode and owner stay.
 
     A link is followed: what it leads to is replaced, and the link stays.
+
+    Raises:
+        DeclarationError: It does not hold `over` any more: somebody edits it, or another run has moved the placement
+            while this one was stopped.
     """
     target = file.resolve()
     status = target.stat()
@@ -96,6 +100,9 @@ def replace_file(file: Path, content: bytes) -> None:
                 with contextlib.suppress(OSError):  # only root may give a file away; others keep their own
                     os.fchown(stream.fileno(), status.st_uid, status.st_gid)
             os.fsync(stream.fileno())
+        if target.read_bytes() != over:
+            words = "was changed by somebody else at this moment and is left as it is: look at it, then resume the run"
+            raise DeclarationError([Mistake(file=file, line=1, path="(file)", message=words)])
         Path(name).replace(target)
     except BaseException:
         Path(name).unlink(missing_ok=True)

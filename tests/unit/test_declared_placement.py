@@ -223,6 +223,14 @@ def test_the_content_is_on_disk_before_it_takes_the_old_ones_place(
     monkeypatch.setattr(Path, "replace", watched_replace)
     file = tmp_path / "file"
     file.write_text("old")
-    replace_file(file, b"new")
+    replace_file(file, b"new", over=b"old")
     assert file.read_text() == "new"
     assert history == ["content on disk", "in place", "folder on disk"]
+
+
+def test_what_somebody_else_wrote_at_this_moment_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "placement.yaml"
+    file.write_text("theirs")
+    with pytest.raises(DeclarationError, match="was changed by somebody else at this moment"):
+        replace_file(file, b"new", over=b"what was read")
+    assert [(left.name, left.read_text()) for left in tmp_path.iterdir()] == [("placement.yaml", "theirs")]
