@@ -194,7 +194,7 @@ class Drama:
         if operator is not self.first:
             return False
         if operator.late:
-            operator.late.append((file, line))
+            operator.keep_back(file, line)
             return True
         for fault in self._struck(operator.records):
             if fault.site is Site.KILLED and fault.how == "before":
@@ -212,7 +212,7 @@ class Drama:
                 self._is_to_stop(operator)
             if _is_within(fault, line) and operator.run_name is not None:
                 self.world.fire(fault)
-                operator.late.append((file, line))
+                operator.keep_back(file, line)
                 operator.stop()
                 self._act(self._overtake(operator.run_name, fault))
                 return True

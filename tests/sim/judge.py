@@ -202,7 +202,7 @@ class Judge:
     def intends(self, part: Part, name: str) -> None:
         """A unit is begun, as far as its run knows."""
         part.intents.add(name)
-        part.began[name], part.tries[name] = self._clock(), 0
+        part.began.setdefault(name, self._clock())
 
     def _begins(self, part: Part, what: str) -> None:
         """Nothing is begun by who was told to stop, or has heard from a unit that somebody else writes."""

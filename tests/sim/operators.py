@@ -108,17 +108,23 @@ class Operator(Orchestrator):
         lost = {Site.STORE_BURNED, Site.MACHINE_LOST}
         return self.is_bold or (self.world.field.is_calm and any(fault.site in lost for fault in self.world.trace))
 
+    def keep_back(self, file: SimFile, line: bytes) -> None:
+        """Write a line once it goes on. It knows nothing of that, so that a unit is begun now."""
+        self.late.append((file, line))
+        entry = json.loads(line)
+        if self.part is not None and entry["kind"] == "unit-started":
+            self.world.judge.intends(self.part, entry["data"]["name"])
+
     def go_on(self) -> None:
-        """SIGCONT: what it was about to write comes first."""
+        """SIGCONT: what it was about to write comes first.
+
+        Where its file has lost its name meanwhile the production code would stop; here it has looked too early.
+        """
         late, self.late = self.late, []
-        for file, line in late if self.part is not None and not self.is_dead else ():
-            assert self.part is not None
+        for file, line in late if not self.is_dead else ():
             file.content += line
-            if any(file is kept for kept in self.machine.disk.files.values()):
+            if self.part is not None and any(file is kept for kept in self.machine.disk.files.values()):
                 self.world.judge.records(self.part, line)
-            elif (entry := json.loads(line))["kind"] == "unit-started":
-                # The production code would stop here: its file has lost its name. It has looked too early for that.
-                self.world.judge.intends(self.part, entry["data"]["name"])
         super().go_on()
 
     def is_unfinished(self) -> str | None:
