@@ -83,11 +83,11 @@ def test_a_planted_drift_is_seen_by_refresh_and_only_that_is_healed(practice: Pr
         file.write("# planted\n")
     (units[drifted] / "current" / "time" / "chrony.conf").chmod(0o600)
     (units[drifted] / "current" / "planted").touch()
-    shown = practice.preview(REGION, "--refresh", "--diff")
+    shown = practice.preview(REGION, "--refresh", "--diff", "--expect-no-changes")
+    assert shown.code == 7, shown.out
     for path in ("gateway/nginx.conf", "time/chrony.conf", "planted"):
         assert f"{path} " in shown.out or f"{path}:" in shown.out, shown.out
     assert "-rw-------" in shown.out
-    assert practice.preview(REGION, "--refresh", "--expect-no-changes").code == 7
     seen = practice.pulumi("refresh", "--stack", REGION, "--yes", "--skip-preview", "--suppress-outputs")
     assert seen.summary["updated"] == 1, seen.out
     healed = practice.up(REGION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,10 @@ from tests.drill.watching import Witness
 from tests.engine.practice import REGIONS, Practice
 
 
-@pytest.fixture
-def practice(tmp_path: Path) -> Generator[Practice]:
-    """A lab with everything deployed by the engine."""
-    made = Practice.begin(tmp_path)
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Generator[Practice]:
+    """A lab with everything deployed by the engine; tests share it and leave it as declared."""
+    made = Practice.begin(tmp_path_factory.mktemp("two-ways"))
     try:
         made.deploy("pdns-2", *REGIONS)
         yield made
@@ -51,37 +52,6 @@ class AlwaysServing(threading.Thread):
         self.join()
 
 
-def test_recovery_and_engine_leave_the_same_and_a_lost_state_is_adopted(practice: Practice) -> None:
-    assert practice.pulih("drift").returncode == 0, "after `up` everything is as declared"
-
-    lab.lose(practice.home, "pdns-2")
-    recovered = practice.pulih("recover", "--lost", "pdns-2", "--to", "cloud-1", "--yes")
-    assert recovered.returncode == 0, recovered.stderr
-    before = practice.receipts(), practice.releases()
-    for region in REGIONS:
-        nothing = practice.preview(region, "--refresh", "--expect-no-changes")
-        assert nothing.code == 0, nothing.out
-        done = practice.up(region)
-        assert (done.code, done.summary["updated"]) == (0, len(practice.units(region))), done.out
-    assert (practice.receipts(), practice.releases()) == before, "the engine sent no bundle"
-    for region in REGIONS:
-        nothing = practice.preview(region, "--refresh", "--expect-no-changes")
-        assert nothing.code == 0, nothing.out
-
-    left = practice.up("pdns-2")
-    assert (left.code, left.summary["deleted"]) == (0, 7), left.out
-    practice.deploy("cloud-1")
-
-    shutil.rmtree(practice.home.parent / "state")
-    (practice.home.parent / "state").mkdir()
-    practice.init(*REGIONS)
-    for region in REGIONS:
-        adopted = practice.up(region)
-        assert adopted.code == 0, adopted.out
-    assert (practice.receipts(), practice.releases()) == before, "every unit was adopted, none was touched"
-    assert practice.pulih("drift").returncode == 0
-
-
 def test_a_unit_moved_to_another_regions_stack_never_stops_serving(practice: Practice) -> None:
     here, there = REGIONS
     estate = practice.estate()
@@ -105,3 +75,35 @@ def test_a_unit_moved_to_another_regions_stack_never_stops_serving(practice: Pra
     assert practice.pulih("drift").returncode == 0, "the stack it left has not touched it"
     nothing = practice.preview(there, "--refresh", "--expect-no-changes")
     assert nothing.code == 0, nothing.out
+
+
+def test_recovery_and_engine_leave_the_same_and_a_lost_state_is_adopted(practice: Practice) -> None:
+    assert practice.pulih("drift").returncode == 0, "after `up` everything is as declared"
+
+    lab.lose(practice.home, "pdns-2")
+    recovered = practice.pulih("recover", "--lost", "pdns-2", "--to", "cloud-1", "--yes")
+    assert recovered.returncode == 0, recovered.stderr
+    before = practice.receipts(), practice.releases()
+    units = Counter(str(region.name) for region, _, _ in practice.estate().places())
+    for region in REGIONS:
+        nothing = practice.preview(region, "--refresh", "--expect-no-changes")
+        assert nothing.code == 0, nothing.out
+        done = practice.up(region)
+        assert (done.code, done.summary["updated"]) == (0, units[region]), done.out
+    assert (practice.receipts(), practice.releases()) == before, "the engine sent no bundle"
+    for region in REGIONS:
+        nothing = practice.preview(region, "--refresh", "--expect-no-changes")
+        assert nothing.code == 0, nothing.out
+
+    left = practice.up("pdns-2")
+    assert (left.code, left.summary["deleted"]) == (0, 7), left.out
+    practice.deploy("cloud-1")
+
+    shutil.rmtree(practice.home.parent / "state")
+    (practice.home.parent / "state").mkdir()
+    practice.init(*REGIONS)
+    for region in REGIONS:
+        adopted = practice.up(region)
+        assert adopted.code == 0, adopted.out
+    assert (practice.receipts(), practice.releases()) == before, "every unit was adopted, none was touched"
+    assert practice.pulih("drift").returncode == 0
