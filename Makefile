@@ -8,7 +8,7 @@ SEEDS ?= 10000
 INPUTS ?= 100000
 TIMES ?= 3
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup drill engine policy test thorough tools fast check sim mutants chaos hostile format lock clean help
 help:
