@@ -22,6 +22,7 @@ from recovery.declared.splice import Splicer, Tree
 from recovery.errors import DeclarationError, Mistake
 from recovery.model.estate import DataCentreName, Estate, Placement, RegionName, ServiceName
 from recovery.model.plan import Move
+from recovery.writing import put_in_place
 
 PLACEMENT = "placement.yaml"
 
@@ -103,12 +104,7 @@ def replace_file(file: Path, content: bytes, *, over: bytes) -> None:
         if target.read_bytes() != over:
             words = "was changed by somebody else at this moment and is left as it is: look at it, then resume the run"
             raise DeclarationError([Mistake(file=file, line=1, path="(file)", message=words)])
-        Path(name).replace(target)
+        put_in_place(Path(name), target)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from recovery.errors import PublishError
 from recovery.files import UnfitFileError, read_regular
+from recovery.writing import put_in_place
 
 
 class MirrorError(PublishError):
@@ -85,9 +86,4 @@ def _replace(target: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(descriptor)
-    fresh.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    put_in_place(fresh, target)
