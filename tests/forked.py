@@ -1,4 +1,4 @@
-"""Command lines of `pulih` in processes of their own, which don't pay for imports.
+"""Command lines of `pulih` in processes of their own, which don't pay for what each would make anew.
 
 A process of a test imports `pulih` once, in a server beside it, and every command line is a fork of that server, with
 its own words, folder, environment, streams and signals. It runs what `python -m recovery.cli.main` runs, and ends as
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import json
 import os
 import selectors
@@ -18,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -161,8 +162,7 @@ def _server() -> socket.socket:
 
 def _serve(orders: socket.socket) -> _Order | None:
     """Fork for every order; return it in the fork, and nothing in the server once no more can come."""
-    for module in _MODULES:
-        importlib.import_module(module)
+    _make_what_is_made_once()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -190,6 +190,19 @@ def _serve(orders: socket.socket) -> _Order | None:
                 answer = socket.socket(fileno=answers)
                 answer.send(str(pid).encode())
                 selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, answer))
+
+
+def _make_what_is_made_once() -> None:
+    """Import, compile and build what every process would again: modules, verbs, templates, a report's page."""
+    for module in _MODULES:
+        importlib.import_module(module)
+    from recovery.cli.main import main
+    from recovery.report.as_html import to_html
+    from tests.stories import every_ending
+
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        assert main(["validate", "--estate", str(ROOT / "examples" / "two-offices")]) == 0
+    to_html(every_ending())
 
 
 def _become(order: _Order) -> int:

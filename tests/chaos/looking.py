@@ -13,8 +13,6 @@ from recovery.model.estate import UnitName
 from tests.chaos.machines import Machine
 from tests.drill.watching import Witness
 
-PAUSE_S = 0.05
-"""Between two looks, so that the looking leaves the machine to those who are looked at, seconds."""
 SERVING = ("verified", "unchanged")
 
 
@@ -26,6 +24,7 @@ class Onlooker(Witness):
     """
 
     looks: int
+    pause_s = 0.05
 
     def __init__(self, machines: Mapping[UnitName, Machine]) -> None:
         super().__init__({name: machine.root for name, machine in machines.items()})
@@ -43,7 +42,7 @@ class Onlooker(Witness):
             self.looks += 1
             if over:
                 return
-            self._enough.wait(PAUSE_S)
+            self._enough.wait(self.pause_s)
 
     def look_again(self) -> None:
         """Return when every unit has been looked at once more, however busy the machine is."""

@@ -72,6 +72,9 @@ def wait_for(folder: Path, before: set[str], units: int, process: Command | subp
 class Witness(threading.Thread):
     """Reads what every unit has under `current`, over and over, and remembers what was not exactly one bundle."""
 
+    pause_s = 0.02
+    """Between two looks, so that the looking leaves the machine to those who are looked at, seconds."""
+
     def __init__(self, units: dict[str, Path]) -> None:
         super().__init__(daemon=True)
         self.units = units
@@ -84,6 +87,7 @@ class Witness(threading.Thread):
             for name, root in self.units.items():
                 self._look(name, root)
             self.looks += 1
+            self._enough.wait(self.pause_s)
 
     def __enter__(self) -> Witness:
         self.start()
