@@ -289,10 +289,8 @@ class Drama:
         taker = Operator(self.world, self.world.machine, "taker")
         if fault.how == "another":
             taker.leave_run(ANOTHER_RUN)
-        what = (
-            taker.recover() if fault.how == "recover" else taker.resume(ANOTHER_RUN if fault.how == "another" else run)
-        )
-        taker.launch(what)
+        resumed = ANOTHER_RUN if fault.how == "another" else run
+        taker.launch(taker.recover() if fault.how == "recover" else taker.resume(resumed))
         await asyncio.sleep(fault.seconds / 4)
         self.first.go_on()
 

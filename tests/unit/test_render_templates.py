@@ -116,6 +116,15 @@ def test_the_digest_covers_names_and_bytes_of_templates_and_nothing_else(tmp_pat
     assert Templates.load(folder).digest != changed
 
 
+def test_the_same_bytes_are_compiled_once_and_others_anew(tmp_path: Path) -> None:
+    folder, _ = edited(tmp_path, NGINX, "# Gateway", "# The gateway")
+    first = Templates.load(folder)
+    assert Templates.load(folder) is first
+    file = folder / "passport-counter" / "unit.yaml"
+    file.write_text(f"{file.read_text()}# another comment\n")
+    assert Templates.load(folder) is not first
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
