@@ -9,6 +9,7 @@ INPUTS ?= 100000
 TIMES ?= 3
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+CHECK = $(MAKE) --no-print-directory check
 
 .PHONY: setup drill engine policy test thorough tools fast check sim mutants chaos hostile format lock clean help
 help:
@@ -49,6 +50,7 @@ engine: .venv/.installed-engine
 	@$(BIN)/python -m infra.engine
 
 policy: .venv/policy/.installed
+	@:
 
 .venv/policy/.installed: infra/policy/requirements.txt .venv/.installed
 	@$(PYTHON) -m venv .venv/policy
@@ -70,13 +72,10 @@ fast: check
 hostile: .venv/.installed-dev
 	@$(BIN)/python -m tests.hostile --inputs $(INPUTS)
 
-test: .venv/.installed-dev
-	@$(MAKE) --no-print-directory --jobs=2 check tools
-	@$(PYTEST) tests
-
-thorough: .venv/.installed-dev
-	@$(MAKE) --no-print-directory --jobs=2 check tools
-	@$(PYTEST) -m '' tests
+test thorough: tools
+	@$(CHECK) >.venv/check.txt 2>&1 & checks=$$!; \
+		$(PYTEST) $(if $(filter thorough,$@),-m '') tests; tests=$$?; \
+		wait $$checks; checks=$$?; cat .venv/check.txt; exit $$((tests ? tests : checks))
 
 tools: .venv/.installed-dev
 	@sh tests/packages.sh

@@ -30,7 +30,6 @@ from pathlib import Path
 
 from bench.forecast_error import LOST, TO, lose, pulih
 from recovery import lab
-from recovery.cli.options import DEFAULT_PARALLEL
 from recovery.declared import load
 from recovery.declared.folders import OWN_TEMPLATES
 from recovery.forecast import play
@@ -39,6 +38,7 @@ from recovery.model.estate import DataCentreName
 from recovery.model.plan import Selection
 from recovery.plan import recovery
 from recovery.retold import story
+from recovery.transport.base import DEFAULT_PARALLEL
 
 MOVED = "stay-permit"
 TEMPLATE, OLD, NEW = "border-gate/nginx.conf.j2", "worker_processes 1;", "worker_processes 2;"

@@ -27,8 +27,7 @@ from recovery.model.visit import Observed, Receipt
 from recovery.observe import read_unit
 from recovery.protocol import applier_command
 from recovery.slots import Slots
-from recovery.transport.base import Session, Transport
-from recovery.transport.ssh import MAX_PARALLEL
+from recovery.transport.base import MAX_PARALLEL, Session, Transport
 from recovery.visits import Hosts, visit
 
 

@@ -14,7 +14,6 @@ from recovery.cli.afterwards import Told, after
 from recovery.cli.asking import asking
 from recovery.cli.begun import Agreed, Planner, begun
 from recovery.cli.guarded import Guarded, tell_of_failures
-from recovery.cli.options import MAX_PARALLEL
 from recovery.cli.outside import Outside, this_machine
 from recovery.cli.progress import shown
 from recovery.cli.settings import Settings
@@ -27,6 +26,7 @@ from recovery.model.plan import Plan
 from recovery.outlook import Outlook
 from recovery.render import Renderer
 from recovery.survey import Survey, largest_epoch
+from recovery.transport.base import MAX_PARALLEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from recovery.cli import options
 from recovery.cli.output import Format, emit, note
 from recovery.errors import LabError
 from recovery.report.text import counted, duration, printable
+from recovery.transport.base import DEFAULT_PARALLEL
 
 if TYPE_CHECKING:
     from recovery.cli.begun import Planner
@@ -50,7 +51,7 @@ def drill(
     clients: Annotated[
         int, typer.Option("--clients", metavar="N", min=0, help="How many citizens' apps must find the services again.")
     ] = 50,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     log: options.Log = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", metavar="FILE.svg", help="Also draw the drill, for a README.")

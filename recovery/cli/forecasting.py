@@ -9,7 +9,6 @@ from pathlib import Path
 
 from recovery.cli import planview
 from recovery.cli.context import where
-from recovery.cli.options import MAX_PARALLEL
 from recovery.cli.output import note
 from recovery.errors import BrokenRecordError, PulihError
 from recovery.forecast import History, forecast, observed
@@ -21,6 +20,7 @@ from recovery.outlook import Outlook, SoFar
 from recovery.report.foresight import misses, source
 from recovery.report.text import duration
 from recovery.runs import Runs
+from recovery.transport.base import MAX_PARALLEL
 
 RUNS = 10
 """Earlier runs that are looked at, the newest first."""

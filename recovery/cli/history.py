@@ -14,6 +14,7 @@ from recovery.cli import completing, options
 from recovery.cli.context import estate_folder, now, state_folder, where
 from recovery.cli.output import Format, columns, emit, note, say
 from recovery.errors import BrokenRecordError, PlanError
+from recovery.transport.base import DEFAULT_PARALLEL
 
 if TYPE_CHECKING:
     from recovery.cli.loading import Declared
@@ -49,7 +50,7 @@ def resume(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask when a wave is held.")] = False,
     break_glass: options.BreakGlass = False,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
     log: options.Log = None,

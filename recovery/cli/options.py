@@ -9,11 +9,7 @@ import typer
 
 from recovery.cli import completing
 from recovery.cli.output import Format
-
-MAX_PARALLEL = 200
-"""More connections at once than this cost more than they bring. Source: measured, paramiko's threads poll."""
-
-DEFAULT_PARALLEL = 64
+from recovery.transport.base import MAX_PARALLEL
 
 Estate = Annotated[
     Path | None,

@@ -9,6 +9,7 @@ import typer
 
 from recovery.cli import options
 from recovery.cli.output import Format, emit, note, write_file
+from recovery.transport.base import DEFAULT_PARALLEL
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +26,7 @@ def plan(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Also write the plan there, for `pulih recover FILE`.")
     ] = None,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     estate: options.Estate = None,
     output: options.Output = Format.TABLE,
 ) -> int:

@@ -9,6 +9,7 @@ import typer
 from recovery.cli import completing, options
 from recovery.cli.context import estate_folder, state_folder
 from recovery.cli.output import Format, emit
+from recovery.transport.base import DEFAULT_PARALLEL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def drift(
     region: options.Regions = None,
     service: options.Services = None,
     unit: options.Units = None,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     estate: options.Estate = None,
     log: options.Log = None,
     output: options.Output = Format.TABLE,
@@ -82,7 +83,7 @@ def verify(
     region: options.Regions = None,
     service: options.Services = None,
     unit: options.Units = None,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
     log: options.Log = None,

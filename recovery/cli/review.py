@@ -11,6 +11,7 @@ import typer
 from recovery.cli import options
 from recovery.cli.context import estate_folder, state_folder
 from recovery.cli.output import Format, emit, say
+from recovery.transport.base import DEFAULT_PARALLEL
 
 DIFFERENT = 2
 
@@ -37,7 +38,7 @@ def review(
             help="Two revisions of the estate's git repository; BASE...HEAD compares HEAD with where it left BASE.",
         ),
     ],
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     estate: options.Estate = None,
     output: Annotated[
         Form | None,

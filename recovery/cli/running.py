@@ -13,6 +13,7 @@ from recovery.cli import options
 from recovery.cli.context import estate_folder, now, state_folder
 from recovery.cli.output import Format, emit, note
 from recovery.errors import PlanError
+from recovery.transport.base import DEFAULT_PARALLEL
 
 if TYPE_CHECKING:
     from recovery.cli.conducting import Done
@@ -33,7 +34,7 @@ def apply(
     service: options.Services = None,
     unit: options.Units = None,
     break_glass: options.BreakGlass = False,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
     log: options.Log = None,
@@ -87,7 +88,7 @@ def recover(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed where there is no terminal.")] = False,
     break_glass: options.BreakGlass = False,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     estate: options.Estate = None,
     report_dir: options.ReportDir = None,
     log: options.Log = None,

@@ -17,6 +17,7 @@ from recovery.cli import options
 from recovery.cli.context import estate_folder
 from recovery.cli.output import Format
 from recovery.errors import PulihError
+from recovery.transport.base import DEFAULT_PARALLEL
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def up(
     region: options.Regions = None,
     preview: Annotated[bool, typer.Option("--preview", help="Only show what would be done; touches no unit.")] = False,
-    parallel: options.Parallel = options.DEFAULT_PARALLEL,
+    parallel: options.Parallel = DEFAULT_PARALLEL,
     engines: Annotated[
         int | None,
         typer.Option(

@@ -16,6 +16,14 @@ from recovery.model.estate import Bastion, Login, Timeouts, UnitName
 MAX_LINE_BYTES = 4096
 """Longest line a unit may answer; a longer one is a bad answer."""
 
+DEFAULT_PARALLEL = 64
+MAX_PARALLEL = 200
+"""Connections at once in one process; beyond it, shard over processes.
+
+Source: paramiko with 582 connections at once burns 45 s of CPU over 200 ms lines, with 200 it takes 2.4 s (measured
+23 Nov 2026).
+"""
+
 T = TypeVar("T")
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from recovery.errors import CommandTimeoutError, LoginError, UnreachableError
 from recovery.model.estate import HostKey
-from recovery.transport.base import Session
-from recovery.transport.ssh import MAX_PARALLEL, SshTransport
+from recovery.transport.base import MAX_PARALLEL, Session
+from recovery.transport.ssh import SshTransport
 from tests.keys import new_key
 from tests.ssh.sshd import Host, SshServers
 from tests.ssh.talking import once, quick, talk

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import random
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -340,6 +342,11 @@ def test_quiet_waits_for_whoever_is_at_work_and_a_moment_longer() -> None:
         return seen
 
     assert asyncio.run(work()) == ["busy", "quiet"]
+
+
+def test_a_preview_does_not_wait_for_ssh_to_be_imported() -> None:
+    code = "import sys, infra.provider.serving; sys.exit('paramiko' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_only_the_servers_module_reaches_into_the_sdks_unpublished_parts() -> None:
