@@ -91,6 +91,18 @@ MUTANTS = (
         new="",
     ),
     Mutant(
+        name="that the placement will move is not synced before it does",
+        file="recovery/record.py",
+        old='"placement-intended", event.at, {"moves": _moves(event.moves)}, durable=True)',
+        new='"placement-intended", event.at, {"moves": _moves(event.moves)})',
+    ),
+    Mutant(
+        name="a file is synced before it is flushed",
+        file="recovery/writing.py",
+        old="        file.flush()\n        os.fsync(file.fileno())\n",
+        new="        os.fsync(file.fileno())\n        file.flush()\n",
+    ),
+    Mutant(
         name="a visit that ends without its last line is a success",
         file="recovery/apply.py",
         old="""    while True:

@@ -202,16 +202,22 @@ class _Open:
 
     def __init__(self, disk: SimDisk, path: str, file: SimFile | None) -> None:
         self.disk, self.path, self.file = disk, path, file
+        self._unflushed = b""
 
     def write(self, data: bytes) -> int:
-        """Write all, as a buffered stream does by its flush.
+        """Keep it for `flush`: until then it is in the process alone, and a sync does not find it."""
+        self._unflushed += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Write what was kept.
 
         Raises:
             OSError: There is no room for all.
         """
-        if self.take(data) < len(data):
+        data, self._unflushed = self._unflushed, b""
+        if data and self.take(data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return len(data)
 
     def take(self, data: bytes) -> int:
         _check()
@@ -223,9 +229,6 @@ class _Open:
         assert self.file is not None
         return self.file.content[:size]
 
-    def flush(self) -> None:
-        return
-
     def fileno(self) -> _Open:
         return self
 
@@ -233,7 +236,7 @@ class _Open:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        return
+        self.flush()
 
 
 class _Os:

@@ -8,7 +8,7 @@ from contextvars import Context
 from typing import Any
 
 from tests.sim import declared
-from tests.sim.disk import SimFile
+from tests.sim.disk import JOURNAL, SimFile
 from tests.sim.engine import Engine
 from tests.sim.faults import RECORD, Fault, Site
 from tests.sim.field import later
@@ -302,7 +302,7 @@ class Drama:
         world.machine.lose_power(world.chance)
         for process in lost:
             if isinstance(process, Operator) and process.part is not None and process.run_name is not None:
-                journal = world.machine.disk.files.get(str(process.runs.folder / process.run_name / "journal.jsonl"))
+                journal = world.machine.disk.files.get(str(process.runs.folder / process.run_name / JOURNAL))
                 self.judge.loses_power(process.part, journal)
 
     # --- what must hold in the end

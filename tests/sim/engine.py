@@ -78,7 +78,7 @@ class _SeenLeases(Leases):
         wanted = frozenset(scopes)
         lease = super().take(wanted, run, **options)
         engine, number, holder = _engine(), lease.epoch.number, lease.epoch.holder
-        engine.has_part(Part(who=engine.name, scopes=wanted, plan=None, epoch=number, holder=holder, has_journal=False))
+        engine.has_part(Part(who=engine.name, scopes=wanted, plan=None, epoch=number, holder=holder))
         return lease
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import traceback
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -48,6 +49,9 @@ def play(seed: int, trace: Trace) -> History:
             run(_play(history))
         except StuckError as error:
             history.broken.append(f"stuck: {error}")
+        except Exception as error:  # outside of every process: the judge met what it can't read, as a torn declaration
+            history.broken.append(f"the judge could not go on: {type(error).__name__}: {error}")
+            history.told += traceback.format_exc().splitlines()
     return history
 
 

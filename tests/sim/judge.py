@@ -157,8 +157,10 @@ class Judge:
         part.misled.discard((name, mode))
         if mode != "apply":
             return
-        if part.has_journal and name not in part.intents:
+        if part.on_platter is not None and name not in part.intents:
             self.find(f"{name} was visited before the journal of {part.who} said so")
+        if part.on_platter is not None and b'"kind":"run-started"' not in part.on_platter():
+            self.find(f"{name} was visited before the disk of {part.who} had that its run has begun")
         scope = self._region[name] if name in self._region else self._ends[name].data_centre
         held = self.holding.now.get(scope)
         if part.overtaken_at is None and (held is None or held.holder != part.holder):
@@ -306,6 +308,8 @@ class Judge:
         """A process changes the declaration."""
         if not part.placement_intended:
             self.find(f"{part.who} changed the placement before its journal said so")
+        if part.on_platter is None or b'"kind":"placement-intended"' not in part.on_platter():
+            self.find(f"{part.who} changed the placement before its disk had that it would")
         for move in moves:
             for service in (move.service, *declared.estate().service[move.service].after):
                 target = f"{service}-{move.target}"

@@ -29,7 +29,7 @@ from recovery.runs import Runs
 from recovery.survey import Survey, largest_epoch, read_all
 from recovery.writing import write_atomically
 from tests.sim import declared
-from tests.sim.disk import SimFile
+from tests.sim.disk import JOURNAL, SimFile
 from tests.sim.faults import Site
 from tests.sim.judge import Part
 from tests.sim.orchestrator import Orchestrator
@@ -165,7 +165,7 @@ class Operator(Orchestrator):
         lost_at = None if resumed else self.machine.now() - _LOST
         with begun(settings, outside, verb, planner, agreed, lost_at=lost_at, resumed=resumed, above=above) as run:
             self.run_name = run.folder.name
-            self.has_part(Part(who=self.name, scopes=scopes(plan), plan=plan))
+            self.has_part(Part(who=self.name, scopes=scopes(plan), plan=plan, on_platter=self._on_platter))
             self.result = result = await run.conduct(self._go_on, ())
             run.report(result)
             self._ended(run, result)
@@ -176,7 +176,7 @@ class Operator(Orchestrator):
     def _ended(self, run: Run, result: RunResult) -> None:
         """Let the judge compare what the run says with what it has left."""
         assert self.part is not None
-        lines = read(run.folder / "journal.jsonl")
+        lines = read(run.folder / JOURNAL)
         told = story(lines)
         report = run.folder / "report.json"
         is_recorded = self.machine.disk.room_bytes is None
@@ -204,6 +204,11 @@ class Operator(Orchestrator):
 
     def _read(self) -> Declared:
         return declared.read(self.world.declaration())
+
+    def _on_platter(self) -> bytes:
+        """Return what of the run's journal a power cut would leave."""
+        journal = self.machine.disk.files.get(str(self.runs.folder / str(self.run_name) / JOURNAL))
+        return journal.synced if journal else b""
 
     def _write_placement(self, moves: tuple[Move, ...]) -> None:
         assert self.part is not None

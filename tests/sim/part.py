@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -20,7 +21,7 @@ class Part:
         plan: What it carries out; the engine has none.
         epoch: Its right to write; 0 before its journal has begun.
         holder: The id that comes with it.
-        has_journal: Whether it writes one.
+        on_platter: Asks what of its journal a power cut leaves; None when it writes none.
         intents: Units in its journal as begun.
         outcomes: State of units in its journal as ended.
         asked: Mode of the last visit, by unit.
@@ -44,7 +45,7 @@ class Part:
     plan: Plan | None
     epoch: int = 0
     holder: str = ""
-    has_journal: bool = True
+    on_platter: Callable[[], bytes] | None = None
     intents: set[str] = field(default_factory=set[str])
     outcomes: dict[str, str] = field(default_factory=dict[str, str])
     asked: dict[str, str] = field(default_factory=dict[str, str])
