@@ -27,6 +27,7 @@ def test_two_runs_are_compared_unit_by_unit(tmp_path: Path, monkeypatch: pytest.
     listed = json.loads(pulih(capsys, "runs", "--estate", estate, "--output", "json").out)["runs"]
     names = {run["state"]: run["run"] for run in listed}  # not by their moments: both may be of one second
     first, second = names["partial"], names["done"]
+    assert {run["state"]: run["exit_code"] for run in listed} == {"partial": 3, "done": 0}
     said = pulih(capsys, "runs", "diff", first, second, "--estate", estate)
     assert said.code == 2
     head, row = said.out.splitlines()

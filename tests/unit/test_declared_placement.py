@@ -191,6 +191,15 @@ def test_mode_and_link_stay(tmp_path: Path) -> None:
     assert "passport: cloud-1" in real.read_text()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_its_owner_stays(tmp_path: Path) -> None:
+    placed(tmp_path)
+    os.chown(tmp_path / "placement.yaml", 12, 34)
+    write_placement(tmp_path, [move("passport", "cloud-1")])
+    status = (tmp_path / "placement.yaml").stat()
+    assert (status.st_uid, status.st_gid) == (12, 34)
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")

@@ -91,7 +91,7 @@ def test_the_epoch_only_grows_whoever_takes_what(leases: Leases) -> None:
 def test_a_dead_holder_frees_at_once(leases: Leases, hands: Hands) -> None:
     leases.take(["jakarta"], "run-1")
     hands.pid, hands.dead = 2, {1}
-    leases.take(["jakarta"], "run-2")
+    assert leases.take(["jakarta"], "run-2").taken_over == {}, "nobody was silent"
 
 
 def test_a_silent_holder_is_taken_over_only_with_its_runs_name(leases: Leases, hands: Hands) -> None:

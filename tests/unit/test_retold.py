@@ -99,7 +99,7 @@ def lines(folder: Path, *events: Event) -> tuple[Line, ...]:
 def test_a_run_that_was_broken_off_tells_who_was_under_way(tmp_path: Path) -> None:
     told = story(lines(tmp_path, *broken_off()))
     assert told is not None
-    assert not told.finished
+    assert (told.finished, told.resumed_at) == (False, None)
     assert told.under_way == {LAST.name: at(2)}
     assert told.retries == {FIRST.name: (Retry(attempt=1, reason="the line broke", at=at(3)),)}
     assert told.waves == (WaveSpan(name=WAVE.name, started_at=at(1)),)
@@ -133,7 +133,7 @@ def test_a_resumed_run_counts_from_its_first_start_and_forgets_who_was_under_way
     again = replace(begun(), started_at=at(100), lost_at=at(100))
     told = story(lines(tmp_path, *broken_off(), started(100, again), WaveStarted(wave=WAVE.name, at=at(101))))
     assert told is not None
-    assert (told.result.started_at, told.result.lost_at) == (START, START)
+    assert (told.result.started_at, told.result.lost_at, told.resumed_at) == (START, START, at(100))
     assert told.under_way == {}
     assert [span.started_at for span in told.waves] == [at(1), at(101)]
 

@@ -79,6 +79,23 @@ def test_one_that_stops_waiting_gives_its_turn_to_the_next() -> None:
     asyncio.run(scenario())
 
 
+def test_one_that_is_stopped_at_its_turn_gives_it_to_the_next() -> None:
+    plan, _ = routine(an_estate_of(6, regions=1), "", Selection())
+    first, second, third = [step for step in plan.steps() if step.region is not None][:3]
+
+    async def scenario() -> None:
+        slots = Slots(LIMITS, parallel=1)
+        async with slots.place(first):
+            gone = asyncio.create_task(slots.place(second).__aenter__())
+            await asyncio.sleep(0)
+        gone.cancel()  # it is its turn, and it has not heard of it
+        await asyncio.gather(gone, return_exceptions=True)
+        async with asyncio.timeout(1), slots.place(third):
+            pass
+
+    asyncio.run(scenario())
+
+
 def test_everybody_may_stop_waiting_at_once() -> None:
     plan, _ = routine(an_estate_of(40, regions=2), "", Selection())
     steps = [step for step in plan.steps() if step.region is not None]
@@ -96,7 +113,7 @@ def test_everybody_may_stop_waiting_at_once() -> None:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(error, asyncio.CancelledError) for error in ended), ended
-        async with asyncio.timeout(1), slots.place(steps[0]):
-            pass
+        async with asyncio.timeout(1):
+            assert (await most_at_once(steps, slots))["all"] == 3, "as many places as before"
 
     asyncio.run(scenario())
