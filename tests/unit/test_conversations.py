@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from recovery.apply import apply_unit
+from recovery.apply import apply_unit, forget_unit
 from recovery.errors import BadAnswerError, VerifyError
 from recovery.protocol import STEPS
 from recovery.verify import Question, probe_unit
@@ -56,6 +56,19 @@ def test_a_test_transaction_must_bring_its_own_nonce_back() -> None:
         proven(current, answer("stored"), done)
     with pytest.raises(VerifyError, match="answered nothing"):
         proven(current, done)
+
+
+@pytest.mark.parametrize("strange", ["serving", "done sha256:another", "send"])
+def test_a_test_transaction_with_a_strange_word_in_it_proves_nothing(strange: str) -> None:
+    with pytest.raises(BadAnswerError, match=strange):
+        proven(f"current {BUNDLE.digest}", strange, answer(), f"done {BUNDLE.digest}")
+
+
+def test_a_unit_has_forgotten_only_when_it_says_so() -> None:
+    asyncio.run(forget_unit(heard("done -"), VISIT))
+    for said in ("done", "same", f"done {BUNDLE.digest}"):
+        with pytest.raises(BadAnswerError, match=said):
+            asyncio.run(forget_unit(heard(said), VISIT))
 
 
 def test_a_unit_that_serves_another_bundle_than_declared_is_not_proven() -> None:

@@ -194,6 +194,20 @@ def test_a_holder_that_renews_is_not_silent(leases: Leases, hands: Hands) -> Non
         leases.take(["jakarta"], "run-2", over="run-1")
 
 
+def test_a_lease_is_fresh_for_a_while_from_each_time_that_the_store_was_told(leases: Leases, hands: Hands) -> None:
+    held = leases.take(["jakarta"], "run-1")
+    hands.time += timedelta(seconds=19)
+    held.renew()
+    _, told = held.held["jakarta"]
+    hands.time += timedelta(seconds=9)
+    held.renew()
+    assert held.held["jakarta"][1] == told, "it was told a moment ago"
+    hands.time += timedelta(seconds=10)
+    assert held.is_fresh()
+    hands.time += timedelta(seconds=1)
+    assert not held.is_fresh()
+
+
 def test_giving_back_does_not_take_from_the_new_holder(leases: Leases, hands: Hands) -> None:
     old = leases.take(["jakarta"], "run-1")
     hands.time += timedelta(seconds=31)
