@@ -49,6 +49,13 @@ def test_a_bundle_is_in_place_only_when_every_step_was_said(left_out: str) -> No
         brought("send", *said, answer(), f"done {BUNDLE.digest}")
 
 
+def test_a_unit_that_falls_silent_is_named_with_the_step_it_was_at() -> None:
+    with pytest.raises(BadAnswerError, match="ended at step `connect`"):
+        brought()
+    with pytest.raises(BadAnswerError, match="ended at step `check`"):
+        brought("send", "at stage", "at check")
+
+
 def test_a_test_transaction_must_bring_its_own_nonce_back() -> None:
     current, done = f"current {BUNDLE.digest}", f"done {BUNDLE.digest}"
     proven(current, answer(), done)

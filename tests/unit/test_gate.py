@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from recovery.gate import allowed_failures, hold, replacement, tripped
+from recovery.gate import Breaker, allowed_failures, hold, replacement, tripped
 from recovery.model.estate import WavePass
 from recovery.model.outcome import Cause, Outcome, State
 from recovery.model.plan import Selection, Step, Wave
@@ -65,6 +65,32 @@ def test_the_breaker_needs_eight_units_and_more_than_half_with_one_cause() -> No
     assert tripped(7, Counter({Cause.TIMEOUT: 7})) is None
     assert tripped(8, Counter({Cause.TIMEOUT: 4, Cause.LOGIN: 4})) is None
     assert tripped(8, Counter({Cause.TIMEOUT: 5})) == "5 of the first 8 units failed with the same cause, timeout"
+
+
+def test_a_breaker_counts_who_failed_among_all_who_are_finished_and_keeps_its_first_reason() -> None:
+    wave = a_wave()
+    breaker = Breaker(wave)
+    for step in wave.steps[:3]:
+        breaker.note(outcome(step, State.VERIFIED))
+    for step in wave.steps[3:5]:
+        breaker.note(outcome(step, State.SKIPPED, Cause.TIMEOUT))  # it was never visited
+    for step in wave.steps[5:10]:
+        breaker.note(outcome(step, State.QUARANTINED, Cause.TIMEOUT))
+    assert breaker.reason is None, "five of ten"
+    breaker.note(outcome(wave.steps[10], State.QUARANTINED, Cause.TIMEOUT))
+    said = "wave border-crossing: 6 of the first 11 units failed with the same cause, timeout"
+    assert breaker.reason == said
+    breaker.note(outcome(wave.steps[11], State.QUARANTINED, Cause.TIMEOUT))
+    assert breaker.reason == said
+
+
+def test_a_breaker_that_was_overruled_stops_nobody_again() -> None:
+    wave = a_wave()
+    breaker = Breaker(wave)
+    breaker.overruled = True
+    for step in wave.steps:
+        breaker.note(outcome(step, State.QUARANTINED, Cause.TIMEOUT))
+    assert breaker.reason is None
 
 
 def test_a_failed_canary_is_replaced_by_one_of_its_own_group() -> None:
