@@ -341,6 +341,9 @@ def test_an_estate_changed_while_somebody_was_asked_is_planned_again(
     said = pulih(capsys, "recover", "--lost", "pdns-2", "--estate", estate)
     assert (said.code, units.visited) == (5, [])
     assert "was changed while this was being agreed" in said.err
+    leases = list((estate.parent / ".pulih").rglob("leases/*.json"))
+    assert leases
+    assert all('"released": true' in lease.read_text() for lease in leases)
 
 
 @pytest.mark.usefixtures("units")

@@ -19,7 +19,16 @@ from infra.declaration import ROOT, UNIT, Declaration, declaration
 from infra.provider import resources as module
 from infra.provider.quiet import Quiet
 from infra.provider.resources import Resources, UnreadError, Urn
-from recovery.errors import DeclarationError, HeldError, PulihError, RefusedError, UnitError, UnreachableError
+from infra.provider.rights import Rights
+from recovery.errors import (
+    DeclarationError,
+    HeldError,
+    PlanError,
+    PulihError,
+    RefusedError,
+    UnitError,
+    UnreachableError,
+)
 from recovery.lease import Leases
 from recovery.model.estate import Estate, UnitName
 from recovery.processes import LinuxProcesses, Process
@@ -143,6 +152,27 @@ def test_a_cancelled_deployment_starts_no_further_unit_and_waits_for_nobody(worl
         assert len(world.units.visited) == visits
 
     world.run(work)
+
+
+def test_a_deployment_that_is_cancelled_while_a_lease_is_being_taken_begins_nothing_with_it(world: World) -> None:
+    async def work() -> bool:
+        rights = Rights(world.declared.estate, lambda: rights.stop())
+        try:
+            return (await rights.of("west")).watch.is_stopping()
+        finally:
+            rights.release()
+
+    assert asyncio.run(work())
+
+
+def test_a_resource_of_a_type_that_there_is_not_is_named(world: World) -> None:
+    other = Urn("urn:pulumi:west::pulih::pulih:index:Ofice::airport")
+
+    async def work(provider: Resources) -> Any:
+        return await provider.check(other, world.inputs(names(world)[0]))
+
+    with pytest.raises(PlanError, match="no resource pulih:index:Ofice; it has"):
+        world.run(work)
 
 
 def test_reading_takes_no_lease_and_a_unit_that_can_not_be_read_says_why(world: World) -> None:
