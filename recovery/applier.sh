@@ -141,7 +141,8 @@ if [ "$mode" = read ]; then
     safe= plain= odd=0
     list=$(find . ! -type d)
     while IFS= read -r path; do
-        case $path in *[!A-Za-z0-9._/-]*) odd=$((odd + 1)); continue ;; esac
+        # What does not begin as find begins a name is the rest of one with a line break in it.
+        case $path in '' | . | .[!/]* | [!.]* | *[!A-Za-z0-9._/-]*) odd=$((odd + 1)); continue ;; esac
         safe="$safe ${path#./}"
         [ ! -f "$path" ] || plain="$plain ${path#./}"
     done <<END
@@ -275,16 +276,16 @@ serving() {
     exit 0
 }
 keep=
+# Each name as it stands: a copy that somebody made, `sha256:X old`, must not take `sha256:X` with it.
 prune() {
     set +f
     cd "$root/releases" || return
-    doomed=
     for name in * .stage*; do
-        case $name in "$current" | "$keep" | .stage.tar | '*' | '.stage*') ;; *) doomed="$doomed $name" ;; esac
+        case $name in "$current" | "$keep" | .stage.tar | '*' | '.stage*') ;; *) set -- "$@" "$name" ;; esac
     done
     set -f
     true >.stage.tar
-    [ -z "$doomed" ] || rm -rf $doomed 9>&-
+    [ $# -eq 0 ] || rm -rf -- "$@" 9>&-
 }
 
 look

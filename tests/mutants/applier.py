@@ -20,6 +20,20 @@ say at swap
         tests=(f"{_CONTRACT}::test_what_is_not_valid_never_runs",),
     ),
     Mutant(
+        name="a copy that somebody made of a release takes the release with it",
+        file="recovery/applier.sh",
+        old='*) set -- "$@" "$name" ;; esac',
+        new='*) set -- "$@" $name ;; esac',
+        tests=(f"{_APPLIER}::test_a_copy_that_somebody_made_of_a_release_does_not_take_the_release_with_it",),
+    ),
+    Mutant(
+        name="files whose names hold a line break are not seen",
+        file="recovery/applier.sh",
+        old="'' | . | .[!/]* | [!.]* | *[!A-Za-z0-9._/-]*) odd=$((odd + 1)); continue ;; esac",
+        new="*[!A-Za-z0-9._/-]*) odd=$((odd + 1)); continue ;; esac",
+        tests=("tests/ssh/test_faults_reading.py::test_a_file_whose_name_can_not_be_written_is_a_difference",),
+    ),
+    Mutant(
         name="the receipt is written before the swap",
         file="recovery/applier.sh",
         old='[ -z "$receipt" ] || true >"$root/receipt.json" || stuck\n',

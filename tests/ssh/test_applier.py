@@ -65,6 +65,15 @@ def test_the_next_bundle_replaces_the_one_before_and_older_ones_are_removed(unit
     )
 
 
+def test_a_copy_that_somebody_made_of_a_release_does_not_take_the_release_with_it(unit: LocalUnit) -> None:
+    unit.apply(A)
+    for name in (f"{A.digest} old", f"{B.digest} old", "-rf", "* *"):
+        (unit.root / "releases" / name).mkdir()
+    unit.apply(B)
+    assert {path.name for path in (unit.root / "releases").iterdir()} == {A.digest, B.digest, ".stage.tar"}
+    assert unit.read().digest == B.digest
+
+
 def test_a_smaller_epoch_and_the_same_from_another_holder_are_refused(unit: LocalUnit) -> None:
     unit.apply(A, 5, "h")
     assert refused(unit, B, 4).cause == Cause.STALE_EPOCH

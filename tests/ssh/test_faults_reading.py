@@ -118,6 +118,13 @@ def test_a_release_with_more_than_is_read_is_read_as_far_as_that_goes(unit: Loca
     ends_as_declared(unit, A, "a")
 
 
+@pytest.mark.parametrize("name", ["with a space", "f\u00fcnf", "\x1b[2J", "two\nlines", "two\n.lines", "two\n"])
+def test_a_file_whose_name_can_not_be_written_is_a_difference(unit: LocalUnit, name: str) -> None:
+    (unit.root / "current" / name).touch()
+    assert [difference.path for difference in differences(A, unit.read())] == ["(names that can't be written)"]
+    ends_as_declared(unit, A, "a")
+
+
 @pytest.mark.parametrize("written", [b"\x00\xff\x1b[2J" * 50, b"[" * 1400, b"x" * 90_000, b"x\n" * 9_000])
 def test_a_receipt_that_was_overwritten_with_anything_is_made_anew(unit: LocalUnit, written: bytes) -> None:
     (unit.root / "receipt.json").write_bytes(written)
