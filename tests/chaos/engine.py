@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -45,6 +46,18 @@ def in_an_update(trial: Trial, practice: Practice) -> subprocess.Popen[str]:
     return process
 
 
+def free(practice: Practice) -> None:
+    """Free the stack of a killed engine; a state that it was just writing is torn, and is let go."""
+    cancelled = practice.pulumi("cancel", REGION, "--yes")
+    read = practice.pulumi("stack", "export", "--stack", REGION)
+    if "failed to load checkpoint" in cancelled.out + read.out:
+        shutil.rmtree(practice.home / "pulumi-state")
+        (practice.home / "pulumi-state").mkdir()
+        practice.init(REGION)
+    else:
+        assert (cancelled.code, read.code) == (0, 0), cancelled.out + read.out
+
+
 def next_up(trial: Trial, practice: Practice) -> None:
     """Deploy again, as an operator does."""
     trial.ground.mend()
@@ -62,8 +75,7 @@ def engine_killed(trial: Trial) -> None:
     process.kill()
     ended(process)
     wait_until(lambda: all(map(is_gone, helpers)), "the end of the provider")
-    cancelled = practice.pulumi("cancel", REGION, "--yes")
-    assert cancelled.code == 0, cancelled.out
+    free(practice)
     next_up(trial, practice)
 
 
