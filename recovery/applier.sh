@@ -278,8 +278,8 @@ serving() {
 keep=
 # Each name as it stands: a copy that somebody made, `sha256:X old`, must not take `sha256:X` with it.
 prune() {
-    set +f
     cd "$root/releases" || return
+    set +f
     for name in * .stage*; do
         case $name in "$current" | "$keep" | .stage.tar | '*' | '.stage*') ;; *) set -- "$@" "$name" ;; esac
     done

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from recovery.model.estate import Limits, LinkName
 from recovery.model.plan import Selection, Step
 from recovery.plan import routine
@@ -62,7 +64,8 @@ def test_a_full_bastion_does_not_hold_the_others_back() -> None:
     asyncio.run(scenario())
 
 
-def test_one_that_stops_waiting_gives_its_turn_to_the_next() -> None:
+@pytest.mark.parametrize("at_its_turn", [False, True])
+def test_one_that_stops_waiting_gives_its_turn_to_the_next(at_its_turn: bool) -> None:
     plan, _ = routine(an_estate_of(6, regions=1), "", Selection())
     first, second, third = [step for step in plan.steps() if step.region is not None][:3]
 
@@ -71,24 +74,10 @@ def test_one_that_stops_waiting_gives_its_turn_to_the_next() -> None:
         async with slots.place(first):
             gone = asyncio.create_task(slots.place(second).__aenter__())
             await asyncio.sleep(0)
-            gone.cancel()
-            await asyncio.gather(gone, return_exceptions=True)
-        async with asyncio.timeout(1), slots.place(third):
-            pass
-
-    asyncio.run(scenario())
-
-
-def test_one_that_is_stopped_at_its_turn_gives_it_to_the_next() -> None:
-    plan, _ = routine(an_estate_of(6, regions=1), "", Selection())
-    first, second, third = [step for step in plan.steps() if step.region is not None][:3]
-
-    async def scenario() -> None:
-        slots = Slots(LIMITS, parallel=1)
-        async with slots.place(first):
-            gone = asyncio.create_task(slots.place(second).__aenter__())
-            await asyncio.sleep(0)
-        gone.cancel()  # it is its turn, and it has not heard of it
+            if not at_its_turn:
+                gone.cancel()
+                await asyncio.gather(gone, return_exceptions=True)
+        gone.cancel()  # else it is its turn now, and it has not heard of it
         await asyncio.gather(gone, return_exceptions=True)
         async with asyncio.timeout(1), slots.place(third):
             pass
