@@ -105,5 +105,12 @@ def test_recovery_and_engine_leave_the_same_and_a_lost_state_is_adopted(practice
     for region in REGIONS:
         adopted = practice.up(region)
         assert adopted.code == 0, adopted.out
+
+    torn = practice.home.parent / "state" / ".pulumi" / "stacks" / "pulih" / f"{REGIONS[0]}.json"
+    torn.write_bytes(torn.read_bytes()[:1000])  # its engine was killed as it wrote it
+    assert "failed to load checkpoint" in practice.up(REGIONS[0]).out
+    torn.unlink()
+    shutil.rmtree(practice.home.parent / "state" / ".pulumi" / "locks", ignore_errors=True)
+    practice.deploy(REGIONS[0])
     assert (practice.receipts(), practice.releases()) == before, "every unit was adopted, none was touched"
     assert practice.pulih("drift").returncode == 0
